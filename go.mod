@@ -1,0 +1,3 @@
+module github.com/caddy-rtmp/caddy-rtmp
+
+go 1.26.0

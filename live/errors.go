@@ -1,0 +1,60 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The reasons for which a session is refused. They come wrapped in a [Refusal], whose description may be shown to the
+// client.
+var (
+	ErrName         = errors.New("name not allowed")
+	ErrApp          = errors.New("no such app")
+	ErrBusy         = errors.New("stream already has a publisher")
+	ErrNotFound     = errors.New("stream not found")
+	ErrDenied       = errors.New("not allowed")
+	ErrUnauthorized = errors.New("not authenticated")
+	ErrGuard        = errors.New("could not be decided")
+)
+
+// The reasons for which a session is ended from this side.
+var (
+	ErrKicked   = errors.New("kicked")
+	ErrReplaced = errors.New("replaced by a new publisher")
+	ErrClosing  = errors.New("server is shutting down")
+	ErrRemoved  = errors.New("app removed by a new configuration")
+	ErrSlow     = errors.New("viewer too slow")
+	ErrIdle     = errors.New("publisher silent for too long")
+)
+
+// A Refusal says why a session was refused. Kind is one of this package's errors, so that a protocol can choose its
+// status; Description is for the client's eyes, so it says what to do and holds no secret.
+type Refusal struct {
+	Kind        error
+	Description string
+}
+
+// Refuse returns a Refusal with a formatted description.
+func Refuse(kind error, format string, args ...any) error {
+	return &Refusal{Kind: kind, Description: fmt.Sprintf(format, args...)}
+}
+
+// Error returns the kind and the description.
+func (r *Refusal) Error() string { return r.Kind.Error() + ": " + r.Description }
+
+// Unwrap returns the kind.
+func (r *Refusal) Unwrap() error { return r.Kind }
+
+// Description returns what a client may be told of err: the description of a Refusal, else the text of a reason of this
+// package, else a general sentence, so that nothing internal leaks.
+func Description(err error) string {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r.Description
+	}
+	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "the server could not serve this request"
+}

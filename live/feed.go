@@ -1,0 +1,424 @@
+package live
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Muxer turns frames into the bytes of one continuous format. It is used by one goroutine at a time.
+type Muxer interface {
+	// Size returns an upper bound of what AppendFrame appends for f.
+	Size(f *Frame) int
+	// AppendFrame appends the bytes of f to b. f may be a configuration. At a frame where Feed lets viewers begin, the
+	// bytes must be understood without any that came before, but for those of Header.
+	AppendFrame(b []byte, f *Frame) []byte
+	// Header returns what a viewer must get before the bytes from a place of entry at the given stream time, where setup is
+	// in force: the file's head if given is nil, which is what a new viewer has been given, and the configurations that
+	// given lacks. It must not depend on the muxer's state.
+	Header(setup, given *Setup, time int64) []byte
+}
+
+// How a feed keeps its bytes and wakes its viewers.
+const (
+	minBlock     = 32 << 10
+	maxBlock     = 512 << 10
+	maxShards    = 8   // at most so many groups of viewers, woken at different moments of a beat
+	shardViewers = 128 // a group is filled up to here before the next is used, if there is a next
+)
+
+// A Feed is a stream muxed once into one format for all viewers of that format. At each beat it appends what is new to a
+// log of bytes and wakes its viewers, in groups whose beats are spread over the interval; each viewer writes the same
+// shared bytes to its socket. A feed works only while it has viewers.
+type Feed struct {
+	stream   *Stream
+	newMuxer func() Muxer
+
+	mu      sync.Mutex
+	mux     Muxer
+	reader  *Reader
+	blocks  []*block // oldest first; each ends with a whole frame
+	base    int64    // viewers before here have fallen out
+	end     int64    // where the next byte goes
+	entry   entry    // the newest place to begin
+	marks   []mark   // where the log ended at the last beats
+	shards  [maxShards]shard
+	viewers map[*FeedReader]struct{}
+	stop    context.CancelFunc // ends run; nil while there are no viewers
+	ended   bool
+}
+
+// A block is a stretch of the byte log. Its bytes are never changed once they are written, so viewers share them
+// without copying, and a block that has left the log lives on as long as somebody still writes from it.
+type block struct {
+	at    int64 // the place of its first byte
+	buf   []byte
+	since time.Time
+}
+
+// An entry is a place where a viewer may begin.
+type entry struct {
+	valid bool
+	at    int64
+	time  int64  // stream time, in milliseconds
+	setup *Setup // what had been given out before
+}
+
+type mark struct {
+	at   int64
+	when time.Time
+}
+
+// A shard is a group of viewers that are woken together.
+type shard struct {
+	n    int
+	wake chan struct{}
+	end  int64 // where the log ended when the shard was woken last
+}
+
+func newFeed(s *Stream, newMuxer func() Muxer) *Feed {
+	f := &Feed{stream: s, newMuxer: newMuxer, viewers: make(map[*FeedReader]struct{})}
+	for i := range f.shards {
+		f.shards[i].wake = make(chan struct{})
+	}
+	return f
+}
+
+// start begins the work with the first viewer. f.mu must be held.
+func (f *Feed) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.stop = cancel
+	f.mux = f.newMuxer()
+	f.reader = f.stream.NewReader()
+	f.fill(time.Now())
+	go f.run(ctx, f.reader)
+}
+
+// halt ends the work after the last viewer. f.mu must be held.
+func (f *Feed) halt() {
+	f.stop()
+	f.stop = nil
+	f.blocks, f.marks = nil, nil
+	f.entry = entry{}
+	f.base = f.end
+}
+
+// run beats until the feed is halted or the stream has ended. Beats lie on a grid; a feed with nothing to send sleeps
+// until there is a frame, and then until the next point of the grid.
+func (f *Feed) run(ctx context.Context, r *Reader) {
+	origin := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for idle := false; ; {
+		if idle && r.await(ctx) != nil {
+			return
+		}
+		which, due := f.nextBeat(origin)
+		timer.Reset(time.Until(due))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		sent, ended := f.beat(ctx, which)
+		if ended {
+			return
+		}
+		idle = !sent
+	}
+}
+
+// nextBeat returns the shard that is due next, and when.
+func (f *Feed) nextBeat(origin time.Time) (which int, due time.Time) {
+	interval := f.stream.rules.Load().Latency
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	used := 0
+	for i := range f.shards {
+		if f.shards[i].n > 0 {
+			used++
+		}
+	}
+	now := time.Now()
+	best := interval + 1
+	phase := time.Duration(0)
+	for i := range f.shards {
+		if f.shards[i].n == 0 {
+			continue
+		}
+		wait := interval - (now.Sub(origin)-phase)%interval
+		if wait > interval {
+			wait -= interval
+		}
+		if wait < best {
+			which, best = i, wait
+		}
+		phase += interval / time.Duration(used)
+	}
+	return which, now.Add(best)
+}
+
+// beat muxes what is new and wakes one shard, or all at the end. It tells whether there was anything to send.
+func (f *Feed) beat(ctx context.Context, which int) (sent, ended bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return false, true
+	}
+	f.fill(time.Now())
+	if f.ended {
+		for i := range f.shards {
+			f.shards[i].signal(f.end)
+		}
+		return true, true
+	}
+	sh := &f.shards[which]
+	if sh.end == f.end {
+		return false, false
+	}
+	sh.signal(f.end)
+	return true, false
+}
+
+func (sh *shard) signal(end int64) {
+	sh.end = end
+	close(sh.wake)
+	sh.wake = make(chan struct{})
+}
+
+// fill muxes all frames that are new. f.mu must be held.
+func (f *Feed) fill(now time.Time) {
+	before := f.end
+	for {
+		fr, err := f.reader.TryReadFrame()
+		if err != nil {
+			f.ended = true
+			break
+		}
+		if fr == nil {
+			break
+		}
+		if fr.entry {
+			f.entry = entry{valid: true, at: f.end, time: fr.Time, setup: fr.setup}
+		}
+		b := f.room(f.mux.Size(fr), now)
+		n := len(b.buf)
+		b.buf = f.mux.AppendFrame(b.buf, fr)
+		f.end += int64(len(b.buf) - n)
+	}
+	if f.end > before {
+		f.trim(now)
+	}
+}
+
+// room returns the block to append n bytes to. f.mu must be held.
+func (f *Feed) room(n int, now time.Time) *block {
+	size := minBlock
+	if len(f.blocks) > 0 {
+		last := f.blocks[len(f.blocks)-1]
+		if cap(last.buf)-len(last.buf) >= n {
+			return last
+		}
+		size = cap(last.buf)
+		if now.Sub(last.since) < 2*time.Second {
+			size = min(2*size, maxBlock)
+		}
+	}
+	b := &block{at: f.end, buf: make([]byte, 0, max(size, n)), since: now}
+	f.blocks = append(f.blocks, b)
+	return b
+}
+
+// trim moves the base up to what the bounds keep and forgets the blocks that no viewer needs. f.mu must be held.
+func (f *Feed) trim(now time.Time) {
+	rules := f.stream.rules.Load()
+	f.marks = append(f.marks, mark{f.end, now})
+	drop := 0
+	for drop < len(f.marks)-1 && rules.Lag.exceeded(now.Sub(f.marks[drop].when).Milliseconds(), f.end-f.marks[drop].at) {
+		f.base = f.marks[drop].at
+		drop++
+	}
+	f.marks = slices.Delete(f.marks, 0, drop)
+
+	if f.entry.valid && rules.gopCache() && rules.Join.exceeded(f.stream.newest()-f.entry.time, f.end-f.entry.at) {
+		f.entry.valid = false
+	}
+	for len(f.blocks) > 1 && !f.needs(f.blocks[1].at) {
+		f.blocks = slices.Delete(f.blocks, 0, 1)
+	}
+}
+
+// needs tells whether a new or a present viewer may still ask for a byte before at. f.mu must be held.
+func (f *Feed) needs(at int64) bool {
+	if f.entry.valid && f.entry.at < at {
+		return true
+	}
+	for r := range f.viewers {
+		if r.joined && r.pos < at && !r.lost() {
+			return true
+		}
+	}
+	return false
+}
+
+// newest returns the time of the newest frame.
+func (s *Stream) newest() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.time.newest
+}
+
+// Join adds a viewer to the feed. It begins at the newest place of entry, or at the next if there is none. The caller
+// must call Leave.
+func (f *Feed) Join(session *Session) *FeedReader {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stop == nil {
+		f.start()
+	}
+	r := &FeedReader{feed: f, session: session, shard: f.pickShard()}
+	f.viewers[r] = struct{}{}
+	f.shards[r.shard].n++
+	return r
+}
+
+// pickShard returns the first group with room, or the smallest. f.mu must be held.
+func (f *Feed) pickShard() int {
+	smallest := 0
+	for i := range f.shards {
+		if f.shards[i].n < shardViewers {
+			return i
+		}
+		if f.shards[i].n < f.shards[smallest].n {
+			smallest = i
+		}
+	}
+	return smallest
+}
+
+// A FeedReader is a viewer's place in a feed. It is for one goroutine.
+type FeedReader struct {
+	feed    *Feed
+	session *Session
+	shard   int
+
+	// The following are changed under feed.mu.
+	joined bool
+	pos    int64  // the next byte to give
+	given  *Setup // what the viewer was given at its last entry
+}
+
+// maxBuffers bounds what one Next gives, so that a viewer that is far behind is looked after in between.
+const maxBuffers = 2
+
+// Next returns the bytes to write next: shared slices that must not be changed, each of whole frames. It blocks until the
+// next beat that has something new. At the end of the stream it returns io.EOF; if the session was ended, the reason.
+// bufs is reused if it has room.
+func (r *FeedReader) Next(bufs [][]byte) ([][]byte, error) {
+	bufs = bufs[:0]
+	for {
+		select {
+		case <-r.session.Done():
+			return nil, r.session.Err()
+		default:
+		}
+		bufs, wake, err := r.take(bufs)
+		if len(bufs) > 0 || err != nil {
+			return bufs, err
+		}
+		select {
+		case <-wake:
+		case <-r.session.Done():
+		}
+	}
+}
+
+// Leave takes the viewer out of its feed.
+func (r *FeedReader) Leave() {
+	f := r.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.viewers[r]; !ok {
+		return
+	}
+	delete(f.viewers, r)
+	f.shards[r.shard].n--
+	if len(f.viewers) == 0 {
+		f.halt()
+	}
+}
+
+func (r *FeedReader) take(bufs [][]byte) ([][]byte, <-chan struct{}, error) {
+	f := r.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.lost() {
+		r.joined = false
+		r.session.counters.addSkip()
+	}
+	if !r.joined {
+		header, ok := r.join()
+		if !ok {
+			return bufs, f.shards[r.shard].wake, f.eof()
+		}
+		if len(header) > 0 {
+			bufs = append(bufs, header)
+		}
+	}
+	bufs = f.slices(bufs, &r.pos)
+	if len(bufs) == 0 {
+		return bufs, f.shards[r.shard].wake, f.eof()
+	}
+	return bufs, nil, nil
+}
+
+// join places the reader at the newest entry and returns the header that it needs there. f.mu must be held.
+func (r *FeedReader) join() (header []byte, ok bool) {
+	e := r.feed.entry
+	if !e.valid {
+		return nil, false
+	}
+	r.joined = true
+	r.pos = e.at
+	header = r.feed.mux.Header(e.setup, r.given, e.time)
+	r.given = e.setup
+	return header, true
+}
+
+// lost tells whether the reader is too far behind and can do better than to go on: begin anew at a newer entry, or wait
+// for one. f.mu must be held.
+func (r *FeedReader) lost() bool {
+	f := r.feed
+	return r.joined && r.pos < f.base && (!f.entry.valid || r.pos < f.entry.at)
+}
+
+// slices appends the bytes from *pos on, of up to maxBuffers blocks, and moves *pos behind them. f.mu must be held.
+func (f *Feed) slices(bufs [][]byte, pos *int64) [][]byte {
+	for i, n := f.find(*pos), 0; i < len(f.blocks) && n < maxBuffers; i, n = i+1, n+1 {
+		b := f.blocks[i]
+		if part := b.buf[*pos-b.at:]; len(part) > 0 {
+			bufs = append(bufs, part[:len(part):len(part)])
+			*pos += int64(len(part))
+		}
+	}
+	return bufs
+}
+
+// find returns the index of the block that holds the byte at pos. f.mu must be held.
+func (f *Feed) find(pos int64) int {
+	i := len(f.blocks) - 1
+	for i > 0 && f.blocks[i].at > pos {
+		i--
+	}
+	return max(i, 0)
+}
+
+// eof returns io.EOF if nothing more will come. f.mu must be held.
+func (f *Feed) eof() error {
+	if f.ended {
+		return io.EOF
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package live
+
+import (
+	"context"
+	"time"
+)
+
+// A Guard may refuse a session before it begins. It is asked by the Hub, so that no protocol can forget it. A refusal is
+// a Refusal; any other error means that the guard could not decide, which refuses too. Admit may block until ctx is done.
+type Guard interface {
+	Admit(ctx context.Context, r *Request) error
+}
+
+// GuardFunc is a function that is a Guard.
+type GuardFunc func(ctx context.Context, r *Request) error
+
+// Admit calls g.
+func (g GuardFunc) Admit(ctx context.Context, r *Request) error { return g(ctx, r) }
+
+// An Observer is told what has happened, in order for each stream. Observe must not block and must not call the Hub: it
+// is called while the stream's next event waits.
+type Observer interface {
+	Observe(e Event)
+}
+
+// ObserverFunc is a function that is an Observer.
+type ObserverFunc func(e Event)
+
+// Observe calls o.
+func (o ObserverFunc) Observe(e Event) { o(e) }
+
+// EventType says what has happened.
+type EventType string
+
+// The events. Every EventPublish is followed by one EventUnpublish of the same session, and every EventPlay by one
+// EventStop. EventRefuse stands alone.
+const (
+	EventPublish   EventType = "publish"
+	EventUnpublish EventType = "unpublish"
+	EventPlay      EventType = "play"
+	EventStop      EventType = "stop"
+	EventRefuse    EventType = "refuse"
+)
+
+// An Event is something that has happened to a session.
+type Event struct {
+	Type    EventType
+	Time    time.Time
+	Session SessionInfo
+	// Err is why a session was refused or has ended: io.EOF where the peer, or the publisher it watched, left as it should.
+	Err error
+}
+
+// A Policy is what one configuration says: who may, who is told, and by which rules. It is not changed once it was
+// given to a Hub.
+type Policy struct {
+	// Guard is asked before every session. Nil admits everybody.
+	Guard Guard
+	// Observer is told of every session. Nil is told nothing.
+	Observer Observer
+	// Rules returns the rules for a stream, or an error if its app does not exist. Nil means DefaultRules for every app.
+	Rules func(k Key) (Rules, error)
+}
+
+func (p *Policy) admit(ctx context.Context, r *Request) error {
+	if p.Guard == nil {
+		return nil
+	}
+	return p.Guard.Admit(ctx, r)
+}
+
+func (p *Policy) observe(e Event) {
+	if p.Observer != nil {
+		p.Observer.Observe(e)
+	}
+}
+
+func (p *Policy) rules(k Key) (Rules, error) {
+	if p.Rules == nil {
+		return DefaultRules(), nil
+	}
+	return p.Rules(k)
+}

@@ -1,0 +1,126 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Action is what a session wants.
+type Action uint8
+
+// The actions.
+const (
+	ActionPlay Action = iota
+	ActionPublish
+)
+
+// String returns "play" or "publish".
+func (a Action) String() string {
+	if a == ActionPublish {
+		return "publish"
+	}
+	return "play"
+}
+
+// The protocols that sessions speak. They name the bytes, not the carrier: FLV over HTTPS and over HTTP are both "flv".
+const (
+	ProtocolRTMP = "rtmp"
+	ProtocolFLV  = "flv"
+	ProtocolTS   = "ts"
+	ProtocolHLS  = "hls"
+)
+
+// A Request is what a client asks for, as its protocol understood it. It is not changed once it was handed to a Hub.
+type Request struct {
+	Action   Action
+	Protocol string
+	Key      Key
+
+	// Query is the raw query of the stream's name or URL, without "?". Guards find tokens in it.
+	Query string
+	// Remote is the client's address, as far as it can be trusted.
+	Remote netip.AddrPort
+	// Host is the host name that the client asked for, without port.
+	Host string
+	// TCURL is RTMP's tcUrl: the URL without the stream. PageURL and SWFURL are what the client says it was embedded in.
+	TCURL, PageURL, SWFURL string
+	// UserAgent is the client's software: User-Agent of HTTP, flashVer of RTMP.
+	UserAgent string
+	// TLS is set if the connection is encrypted.
+	TLS *tls.ConnectionState
+}
+
+// A Session is one party of a stream, from its admission to its end. Its methods may be used by several goroutines.
+type Session struct {
+	Request
+
+	id       string
+	hub      *Hub
+	stream   *Stream
+	began    time.Time
+	counters Counters
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	closing  sync.Once
+}
+
+func newSession(ctx context.Context, h *Hub, req Request) *Session {
+	s := &Session{Request: req, id: newID(8), hub: h, began: time.Now()}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	return s
+}
+
+// ID returns eight characters that name the session in the API and in events.
+func (s *Session) ID() string { return s.id }
+
+// Stream returns the stream that the session is attached to.
+func (s *Session) Stream() *Stream { return s.stream }
+
+// Context is done when the session has ended or must end; its cause says why. A protocol unblocks its reads and writes
+// then, and calls Close.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Done returns Context().Done().
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Err returns why the session must end, or nil.
+func (s *Session) Err() error { return context.Cause(s.ctx) }
+
+// Sent counts n bytes that a Write has taken. It is called at the write, so that a session's last bytes are counted
+// before it is gone.
+func (s *Session) Sent(n int) { s.counters.addSent(int64(n)) }
+
+// Received counts n bytes that have come in.
+func (s *Session) Received(n int) { s.counters.addReceived(int64(n)) }
+
+// End asks the session to end for a reason. It returns at once.
+func (s *Session) End(reason error) { s.cancel(reason) }
+
+// Close detaches the session from its stream and tells the observer why, which is reason unless the session was ended
+// from this side before. Only the first call counts.
+func (s *Session) Close(reason error) {
+	s.closing.Do(func() {
+		if cause := s.Err(); cause != nil {
+			reason = cause
+		}
+		s.cancel(reason)
+		s.hub.detach(s, reason)
+	})
+}
+
+const idAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+// newID returns n random characters of 0-9a-z.
+func newID(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	for i := range b {
+		// 256 is no multiple of 36, but an id is a name, not a secret.
+		b[i] = idAlphabet[int(b[i])%len(idAlphabet)]
+	}
+	return string(b)
+}

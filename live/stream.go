@@ -1,0 +1,201 @@
+package live
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Stream is a name on air, or one that viewers wait for: a log of its newest frames with the time repaired and the
+// configuration in force noted at each. The publisher never waits for a reader. A stream ends once, for good; a name
+// that comes back later is a new Stream.
+type Stream struct {
+	key      Key
+	id       string
+	hub      *Hub
+	counters Counters
+	began    time.Time
+	rules    atomic.Pointer[Rules]
+
+	mu    sync.Mutex
+	log   log
+	setup *Setup
+	time  timeline
+	wake  chan struct{} // made by a reader that waits, closed by the next frame
+	end   error         // set when the stream has ended
+
+	onAir     chan struct{} // closed when there is a publisher
+	publisher *Publisher    // nil in a gap
+	gap       *time.Timer   // ends the stream if no publisher comes back
+	sessions  map[*Session]struct{}
+	feeds     map[string]*Feed
+
+	events sync.Mutex // orders the observer's calls; taken before mu
+}
+
+func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
+	s := &Stream{
+		key:      key,
+		id:       "vid-" + newID(7),
+		hub:      h,
+		began:    time.Now(),
+		onAir:    make(chan struct{}),
+		sessions: make(map[*Session]struct{}),
+		feeds:    make(map[string]*Feed),
+	}
+	s.counters.parent = parent
+	s.rules.Store(&rules)
+	return s
+}
+
+// Key returns the stream's name.
+func (s *Stream) Key() Key { return s.key }
+
+// ID returns the stream's opaque id, new for every Stream.
+func (s *Stream) ID() string { return s.id }
+
+// Rules returns the rules in force.
+func (s *Stream) Rules() Rules { return *s.rules.Load() }
+
+// Err returns why the stream has ended, io.EOF for a publisher that left as it should; nil while it lives.
+func (s *Stream) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+// Setup returns the newest metadata and codec configurations; nil before the first.
+func (s *Stream) Setup() *Setup {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.setup
+}
+
+// write dates f, notes what is in force for it and appends it to the log, unless p is no longer the publisher.
+func (s *Stream) write(p *Publisher, f *Frame) {
+	g := *f
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil || s.publisher != p {
+		return
+	}
+	s.setup = s.setup.with(&g)
+	if g.Config {
+		return
+	}
+	g.setup = s.setup
+	if g.media() {
+		g.Time = s.time.place(g.track(), g.Time)
+	} else {
+		g.Time = s.time.newest
+	}
+	s.log.push(&g, s.rules.Load())
+	s.signal()
+}
+
+// signal wakes the readers that wait. s.mu must be held.
+func (s *Stream) signal() {
+	if s.wake != nil {
+		close(s.wake)
+		s.wake = nil
+	}
+}
+
+// waitCh returns a channel that is closed at the next change. s.mu must be held.
+func (s *Stream) waitCh() <-chan struct{} {
+	if s.wake == nil {
+		s.wake = make(chan struct{})
+	}
+	return s.wake
+}
+
+// finish ends the stream: readers get what is in the log and then err.
+func (s *Stream) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil {
+		return
+	}
+	s.end = err
+	s.signal()
+	if s.gap != nil {
+		s.gap.Stop()
+	}
+	s.goOnAir()
+}
+
+// goOnAir wakes those who wait for a publisher. s.mu must be held.
+func (s *Stream) goOnAir() {
+	select {
+	case <-s.onAir:
+	default:
+		close(s.onAir)
+	}
+}
+
+// await returns when there is a publisher, or the reason why there will be none.
+func (s *Stream) await(ctx context.Context, limit time.Duration) error {
+	s.mu.Lock()
+	onAir := s.onAir
+	s.mu.Unlock()
+	select {
+	case <-onAir:
+		return s.awaited()
+	default:
+	}
+	if limit <= 0 {
+		return Refuse(ErrNotFound, "no publisher is on air for %s", s.key)
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-onAir:
+		return s.awaited()
+	case <-timer.C:
+		return Refuse(ErrNotFound, "no publisher came on air for %s within %s", s.key, limit)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Stream) awaited() error {
+	if s.Err() != nil {
+		return Refuse(ErrNotFound, "the stream %s has ended", s.key)
+	}
+	return nil
+}
+
+// setRules puts new rules in force.
+func (s *Stream) setRules(r Rules) { s.rules.Store(&r) }
+
+// Feed returns the feed of the given format, which is made with newMuxer if there is none. format must tell muxers
+// apart that write different bytes.
+func (s *Stream) Feed(format string, newMuxer func() Muxer) *Feed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.feeds[format]
+	if f == nil {
+		f = newFeed(s, newMuxer)
+		s.feeds[format] = f
+	}
+	return f
+}
+
+// sessionList returns the sessions attached, in no order.
+func (s *Stream) sessionList() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.sessions))
+}
+
+// ended is what readers get at the end of a stream. s.mu must be held.
+func (s *Stream) ended() error {
+	if s.end == nil {
+		return nil
+	}
+	return io.EOF
+}
