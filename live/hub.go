@@ -429,3 +429,6 @@ func (h *Hub) checkEmpty() {
 		close(h.empty)
 	}
 }
+
+// Rules returns the rules in force for a stream, whether it is on air or not. The error says that its app does not exist.
+func (h *Hub) Rules(k Key) (Rules, error) { return h.Policy().rules(k.normal()) }

@@ -1,0 +1,83 @@
+package httplive
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// CORS lets pages of any origin play: streams are public unless a guard says otherwise, and guards do not look at
+// cookies. It tells whether r was a preflight request, which it has then answered.
+func CORS(w http.ResponseWriter, r *http.Request) (preflight bool) {
+	if r.Header.Get("Origin") == "" {
+		return false
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date")
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// ErrMethod is returned for a method other than GET, HEAD and OPTIONS.
+var ErrMethod = errors.New("method not allowed")
+
+// CheckMethod returns ErrMethod for a method that plays nothing.
+func CheckMethod(r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	return ErrMethod
+}
+
+// Status returns the HTTP status that says err to a viewer.
+func Status(err error) int {
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{ErrMethod, http.StatusMethodNotAllowed},
+	{live.ErrName, http.StatusBadRequest},
+	{live.ErrApp, http.StatusNotFound},
+	{live.ErrNotFound, http.StatusNotFound},
+	{live.ErrKicked, http.StatusNotFound},
+	{live.ErrRemoved, http.StatusNotFound},
+	{live.ErrDenied, http.StatusForbidden},
+	{live.ErrUnauthorized, http.StatusUnauthorized},
+	{live.ErrGuard, http.StatusServiceUnavailable},
+	{live.ErrClosing, http.StatusServiceUnavailable},
+}
+
+// WriteError answers with the status and description of err, and with headers that keep the answer out of caches.
+func WriteError(w http.ResponseWriter, err error) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	status := Status(err)
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="stream"`)
+	}
+	text := live.Description(err)
+	if status == http.StatusMethodNotAllowed {
+		text = ErrMethod.Error()
+	}
+	http.Error(w, text, status)
+}

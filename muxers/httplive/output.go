@@ -1,0 +1,106 @@
+package httplive
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// How net/http and Caddy buffer on HTTP/1: Caddy hands a long Write on in pieces of 64 KiB, and net/http keeps a piece of
+// up to 4 KiB, while a longer one goes straight to the socket. A Flush is needed only if a rest was kept.
+const (
+	pieceBytes = 64 << 10
+	keptBytes  = 4 << 10
+)
+
+// deadlineStep is how old a write deadline may get on HTTP/1 before it is set anew; setting it at every write would cost
+// more than it gives.
+const deadlineStep = time.Second
+
+// An output writes shared bytes to a response: one Write each, no copy, under a deadline that ends who cannot take it.
+type output struct {
+	w        http.ResponseWriter
+	rc       *http.ResponseController
+	ses      *live.Session
+	http1    bool
+	deadline time.Time // the one in force; HTTP/1 only
+	stop     func() bool
+	unblock  chan struct{} // closed when the unblocking of a write, once begun, is over
+}
+
+func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *output {
+	o := &output{w: w, rc: http.NewResponseController(w), ses: ses, http1: r.ProtoMajor == 1, unblock: make(chan struct{})}
+	if o.http1 {
+		// Without it every batch would be framed as a chunk, in several writes. The end of the stream is then the end of
+		// the connection.
+		w.Header().Set("Transfer-Encoding", "identity")
+	}
+	// A session that is ended from this side must not wait for a socket that takes nothing.
+	o.stop = context.AfterFunc(ses.Context(), func() {
+		defer close(o.unblock)
+		_ = o.rc.SetWriteDeadline(time.Now())
+	})
+	return o
+}
+
+// begin sends the headers.
+func (o *output) begin() {
+	o.w.WriteHeader(http.StatusOK)
+	_ = o.rc.Flush() // what is wrong with the connection shows at the first write
+}
+
+// write writes b and counts it. The error says why the viewer was lost.
+func (o *output) write(b []byte) error {
+	limit := o.ses.Stream().Rules().WriteTimeout
+	o.arm(limit)
+	begun := time.Now()
+	n, err := o.w.Write(b)
+	o.ses.Sent(n)
+	if err == nil && (!o.http1 || len(b)%pieceBytes <= keptBytes) {
+		err = o.rc.Flush()
+	}
+	if err == nil {
+		o.disarm()
+		return nil
+	}
+	if o.ses.Err() == nil && limit > 0 && time.Since(begun) >= limit-deadlineStep {
+		return fmt.Errorf("%w: took no data for %s", live.ErrSlow, limit)
+	}
+	return fmt.Errorf("writing to the viewer: %w", err)
+}
+
+// arm sets the write deadline. On HTTP/2 and 3 a deadline is a timer that ends the stream even when nothing is being
+// written, so it is set for each write and lifted after it.
+func (o *output) arm(limit time.Duration) {
+	if limit <= 0 {
+		return
+	}
+	now := time.Now()
+	if o.http1 && o.deadline.Sub(now) >= limit {
+		return
+	}
+	o.deadline = now.Add(limit)
+	if o.http1 {
+		o.deadline = o.deadline.Add(deadlineStep)
+	}
+	_ = o.rc.SetWriteDeadline(o.deadline) // a writer without deadlines is ended by its context
+	if o.ses.Err() != nil {
+		_ = o.rc.SetWriteDeadline(now)
+	}
+}
+
+func (o *output) disarm() {
+	if !o.http1 {
+		_ = o.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// close waits for whoever else may be using the response.
+func (o *output) close() {
+	if !o.stop() {
+		<-o.unblock
+	}
+}

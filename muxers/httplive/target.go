@@ -1,0 +1,60 @@
+package httplive
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// MatchFile tells whether path is /{app}/{stream}{ending} and which stream that is. Whether the names are allowed is for
+// the hub to say.
+func MatchFile(path, ending string) (key live.Key, ok bool) {
+	app, file, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok || strings.Contains(file, "/") {
+		return live.Key{}, false
+	}
+	name, ok := strings.CutSuffix(file, ending)
+	return live.Key{App: app, Name: name}, ok
+}
+
+// MatchFolder tells whether path is /{app}/{stream}/{file} and which stream and file that is. file has no slash.
+func MatchFolder(path string) (key live.Key, file string, ok bool) {
+	app, rest, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok {
+		return live.Key{}, "", false
+	}
+	name, file, ok := strings.Cut(rest, "/")
+	if !ok || file == "" || strings.Contains(file, "/") {
+		return live.Key{}, "", false
+	}
+	return live.Key{App: app, Name: name}, file, true
+}
+
+// Request returns what r asks for as a viewer of key. r.RemoteAddr must be the client's true address, as far as it can be
+// known.
+func Request(r *http.Request, protocol string, key live.Key) live.Request {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(r.Host); err == nil {
+		host = h
+	}
+	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return live.Request{
+		Action:    live.ActionPlay,
+		Protocol:  protocol,
+		Key:       key,
+		Query:     r.URL.RawQuery,
+		Remote:    netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()),
+		Host:      host,
+		TCURL:     scheme + "://" + r.Host + "/" + key.App,
+		PageURL:   r.Referer(),
+		UserAgent: r.UserAgent(),
+		TLS:       r.TLS,
+	}
+}
