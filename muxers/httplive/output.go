@@ -33,11 +33,6 @@ type output struct {
 
 func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *output {
 	o := &output{w: w, rc: http.NewResponseController(w), ses: ses, http1: r.ProtoMajor == 1, unblock: make(chan struct{})}
-	if o.http1 {
-		// Without it every batch would be framed as a chunk, in several writes. The end of the stream is then the end of
-		// the connection.
-		w.Header().Set("Transfer-Encoding", "identity")
-	}
 	// A session that is ended from this side must not wait for a socket that takes nothing.
 	o.stop = context.AfterFunc(ses.Context(), func() {
 		defer close(o.unblock)
@@ -48,6 +43,11 @@ func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *outpu
 
 // begin sends the headers.
 func (o *output) begin() {
+	if o.http1 {
+		// Without it every batch would be framed as a chunk, in several writes. The end of the stream is then the end of
+		// the connection.
+		o.w.Header().Set("Transfer-Encoding", "identity")
+	}
 	o.w.WriteHeader(http.StatusOK)
 	_ = o.rc.Flush() // what is wrong with the connection shows at the first write
 }
