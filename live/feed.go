@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -109,29 +108,34 @@ func (f *Feed) halt() {
 // until there is a frame, and then until the next point of the grid.
 func (f *Feed) run(ctx context.Context, r *Reader) {
 	origin := time.Now()
+	from := origin
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for idle := false; ; {
-		if idle && r.await(ctx) != nil {
-			return
-		}
-		which, due := f.nextBeat(origin)
+	for {
+		which, due := f.nextBeat(origin, from)
 		timer.Reset(time.Until(due))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
-		sent, ended := f.beat(ctx, which)
+		idle, ended := f.beat(ctx, which)
 		if ended {
 			return
 		}
-		idle = !sent
+		from = due
+		if idle {
+			if r.await(ctx) != nil {
+				return
+			}
+			from = time.Now()
+		}
 	}
 }
 
-// nextBeat returns the shard that is due next, and when.
-func (f *Feed) nextBeat(origin time.Time) (which int, due time.Time) {
+// nextBeat returns the shard that is due next after from, and when. from is the last beat rather than now, so that a late
+// beat makes the next one late but passes over none.
+func (f *Feed) nextBeat(origin, from time.Time) (which int, due time.Time) {
 	interval := f.stream.rules.Load().Latency
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -141,27 +145,23 @@ func (f *Feed) nextBeat(origin time.Time) (which int, due time.Time) {
 			used++
 		}
 	}
-	now := time.Now()
 	best := interval + 1
 	phase := time.Duration(0)
 	for i := range f.shards {
 		if f.shards[i].n == 0 {
 			continue
 		}
-		wait := interval - (now.Sub(origin)-phase)%interval
-		if wait > interval {
-			wait -= interval
-		}
+		wait := interval - (from.Sub(origin)+interval-phase)%interval
 		if wait < best {
 			which, best = i, wait
 		}
 		phase += interval / time.Duration(used)
 	}
-	return which, now.Add(best)
+	return which, from.Add(best)
 }
 
-// beat muxes what is new and wakes one shard, or all at the end. It tells whether there was anything to send.
-func (f *Feed) beat(ctx context.Context, which int) (sent, ended bool) {
+// beat muxes what is new and wakes one shard, or all at the end. It is idle if no shard has anything to wait for.
+func (f *Feed) beat(ctx context.Context, which int) (idle, ended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
@@ -172,13 +172,17 @@ func (f *Feed) beat(ctx context.Context, which int) (sent, ended bool) {
 		for i := range f.shards {
 			f.shards[i].signal(f.end)
 		}
-		return true, true
+		return false, true
 	}
-	sh := &f.shards[which]
-	if sh.end == f.end {
+	if sh := &f.shards[which]; sh.end != f.end {
+		sh.signal(f.end)
 		return false, false
 	}
-	sh.signal(f.end)
+	for i := range f.shards {
+		if f.shards[i].n > 0 && f.shards[i].end != f.end {
+			return false, false
+		}
+	}
 	return true, false
 }
 
@@ -221,7 +225,7 @@ func (f *Feed) room(n int, now time.Time) *block {
 		if cap(last.buf)-len(last.buf) >= n {
 			return last
 		}
-		size = cap(last.buf)
+		size = min(cap(last.buf), maxBlock) // a frame may have needed more
 		if now.Sub(last.since) < 2*time.Second {
 			size = min(2*size, maxBlock)
 		}
@@ -296,129 +300,4 @@ func (f *Feed) pickShard() int {
 		}
 	}
 	return smallest
-}
-
-// A FeedReader is a viewer's place in a feed. It is for one goroutine.
-type FeedReader struct {
-	feed    *Feed
-	session *Session
-	shard   int
-
-	// The following are changed under feed.mu.
-	joined bool
-	pos    int64  // the next byte to give
-	given  *Setup // what the viewer was given at its last entry
-}
-
-// maxBuffers bounds what one Next gives, so that a viewer that is far behind is looked after in between.
-const maxBuffers = 2
-
-// Next returns the bytes to write next: shared slices that must not be changed, each of whole frames. It blocks until the
-// next beat that has something new. At the end of the stream it returns io.EOF; if the session was ended, the reason.
-// bufs is reused if it has room.
-func (r *FeedReader) Next(bufs [][]byte) ([][]byte, error) {
-	bufs = bufs[:0]
-	for {
-		select {
-		case <-r.session.Done():
-			return nil, r.session.Err()
-		default:
-		}
-		bufs, wake, err := r.take(bufs)
-		if len(bufs) > 0 || err != nil {
-			return bufs, err
-		}
-		select {
-		case <-wake:
-		case <-r.session.Done():
-		}
-	}
-}
-
-// Leave takes the viewer out of its feed.
-func (r *FeedReader) Leave() {
-	f := r.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.viewers[r]; !ok {
-		return
-	}
-	delete(f.viewers, r)
-	f.shards[r.shard].n--
-	if len(f.viewers) == 0 {
-		f.halt()
-	}
-}
-
-func (r *FeedReader) take(bufs [][]byte) ([][]byte, <-chan struct{}, error) {
-	f := r.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.lost() {
-		r.joined = false
-		r.session.counters.addSkip()
-	}
-	if !r.joined {
-		header, ok := r.join()
-		if !ok {
-			return bufs, f.shards[r.shard].wake, f.eof()
-		}
-		if len(header) > 0 {
-			bufs = append(bufs, header)
-		}
-	}
-	bufs = f.slices(bufs, &r.pos)
-	if len(bufs) == 0 {
-		return bufs, f.shards[r.shard].wake, f.eof()
-	}
-	return bufs, nil, nil
-}
-
-// join places the reader at the newest entry and returns the header that it needs there. f.mu must be held.
-func (r *FeedReader) join() (header []byte, ok bool) {
-	e := r.feed.entry
-	if !e.valid {
-		return nil, false
-	}
-	r.joined = true
-	r.pos = e.at
-	header = r.feed.mux.Header(e.setup, r.given, e.time)
-	r.given = e.setup
-	return header, true
-}
-
-// lost tells whether the reader is too far behind and can do better than to go on: begin anew at a newer entry, or wait
-// for one. f.mu must be held.
-func (r *FeedReader) lost() bool {
-	f := r.feed
-	return r.joined && r.pos < f.base && (!f.entry.valid || r.pos < f.entry.at)
-}
-
-// slices appends the bytes from *pos on, of up to maxBuffers blocks, and moves *pos behind them. f.mu must be held.
-func (f *Feed) slices(bufs [][]byte, pos *int64) [][]byte {
-	for i, n := f.find(*pos), 0; i < len(f.blocks) && n < maxBuffers; i, n = i+1, n+1 {
-		b := f.blocks[i]
-		if part := b.buf[*pos-b.at:]; len(part) > 0 {
-			bufs = append(bufs, part[:len(part):len(part)])
-			*pos += int64(len(part))
-		}
-	}
-	return bufs
-}
-
-// find returns the index of the block that holds the byte at pos. f.mu must be held.
-func (f *Feed) find(pos int64) int {
-	i := len(f.blocks) - 1
-	for i > 0 && f.blocks[i].at > pos {
-		i--
-	}
-	return max(i, 0)
-}
-
-// eof returns io.EOF if nothing more will come. f.mu must be held.
-func (f *Feed) eof() error {
-	if f.ended {
-		return io.EOF
-	}
-	return nil
 }

@@ -82,6 +82,7 @@ type Frame struct {
 	Body []byte
 
 	payload int32  // where the codec's own bytes begin in Body
+	aside   bool   // neither media nor configuration
 	entry   bool   // a viewer may begin here
 	setup   *Setup // what is in force for this frame
 }
@@ -92,6 +93,10 @@ func (f *Frame) Payload() []byte { return f.Body[f.payload:] }
 
 // Setup returns what is in force for this frame. It is known only for frames that were read from a stream.
 func (f *Frame) Setup() *Setup { return f.setup }
+
+// Media tells whether f is a frame of sound or picture, not what stands around them: a configuration, the end of a
+// sequence, colour metadata, a command or a script tag. What is not media has nothing for a decoder in its payload.
+func (f *Frame) Media() bool { return f.Kind != KindData && !f.Config && !f.aside }
 
 // track identifies a frame's track among all of a stream.
 func (f *Frame) track() trackID { return trackID{f.Kind, f.Track} }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +15,8 @@ import (
 // a configuration says is a [Policy], and policies come and go. The zero Hub is ready for use and admits everybody.
 type Hub struct {
 	policy atomic.Pointer[Policy] // the newest active one
+	reload sync.Mutex             // held while the policy changes, so that no stream keeps the rules of an older one
+	orders [64]sync.Mutex         // by key, see order
 
 	mu       sync.Mutex
 	active   []*Policy // in the order of their activation
@@ -35,6 +37,19 @@ type vhost struct {
 // noPolicy is in force where none was activated.
 var noPolicy Policy
 
+// lapsed is in force after the last policy was deactivated: what nobody answers for is refused.
+var lapsed = Policy{Rules: func(Key) (Rules, error) {
+	return Rules{}, Refuse(ErrApp, "no configuration is in force")
+}}
+
+var orderSeed = maphash.MakeSeed()
+
+// order returns the lock under which sessions of a name begin and end, so that the observer is told of it in the order
+// in which it happens, whichever Stream bears the name. It is taken before any other lock.
+func (h *Hub) order(k Key) *sync.Mutex {
+	return &h.orders[maphash.Comparable(orderSeed, k)%uint64(len(h.orders))]
+}
+
 // Policy returns the policy in force: the last activated one that was not deactivated.
 func (h *Hub) Policy() *Policy {
 	if p := h.policy.Load(); p != nil {
@@ -46,6 +61,8 @@ func (h *Hub) Policy() *Policy {
 // Activate puts p in force, for new sessions and for the rules of streams that are on air. Streams whose app p does not
 // know end. An older policy stays in the list, so that deactivating p restores it.
 func (h *Hub) Activate(p *Policy) {
+	h.reload.Lock()
+	defer h.reload.Unlock()
 	h.mu.Lock()
 	h.active = append(h.active, p)
 	h.policy.Store(p)
@@ -53,18 +70,20 @@ func (h *Hub) Activate(p *Policy) {
 	h.reconcile()
 }
 
-// Deactivate takes p out of the list. If it was in force, the one before it is again. Unlike Activate it ends no stream
-// when no policy is left: that is the business of Close.
+// Deactivate takes p out of the list. If it was in force, the one before it is again. When no policy is left, new
+// sessions are refused, but streams go on and their ends are told to nobody: who wants them told calls Close before.
 func (h *Hub) Deactivate(p *Policy) {
+	h.reload.Lock()
+	defer h.reload.Unlock()
 	h.mu.Lock()
 	h.active = slices.DeleteFunc(h.active, func(q *Policy) bool { return q == p })
-	var last *Policy
+	last := &lapsed
 	if n := len(h.active); n > 0 {
 		last = h.active[n-1]
 	}
-	changed := h.policy.Swap(last) != last
+	changed := h.policy.CompareAndSwap(p, last)
 	h.mu.Unlock()
-	if changed && last != nil {
+	if changed && last != &lapsed {
 		h.reconcile()
 	}
 }
@@ -95,13 +114,16 @@ func (h *Hub) Publish(ctx context.Context, req Request) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
+	order := h.order(ses.Key)
+	order.Lock()
+	defer order.Unlock()
 	p, old, err := h.claim(ses)
 	if err != nil {
 		ses.cancel(err)
 		return nil, h.refuse(ses, err)
 	}
 	if old != nil {
-		old.session.Close(ErrReplaced)
+		h.detach(old.session, old.session.endWith(ErrReplaced))
 	}
 	h.tell(ses, EventPublish, nil)
 	return p, nil
@@ -171,186 +193,6 @@ func (h *Hub) refuse(ses *Session, err error) error {
 	return err
 }
 
-func (h *Hub) checkConflict(k Key, rule ConflictRule) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s := h.streams[k]; s != nil {
-		return s.checkConflict(rule)
-	}
-	return nil
-}
-
-// checkConflict returns ErrBusy if a newcomer may not publish.
-func (s *Stream) checkConflict(rule ConflictRule) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.publisher
-	if p == nil || rule == ConflictReplace || rule == ConflictAuto && p.silence() >= SilentAfter {
-		return nil
-	}
-	return Refuse(ErrBusy, "%s already has a publisher", s.key)
-}
-
-// claim makes ses the publisher of its stream and returns the publisher that it replaces.
-func (h *Hub) claim(ses *Session) (p, old *Publisher, err error) {
-	h.mu.Lock()
-	s, err := h.streamFor(ses)
-	if err != nil {
-		h.mu.Unlock()
-		return nil, nil, err
-	}
-	// Checked again, since the guard took its time.
-	if err := s.checkConflict(s.rules.Load().OnConflict); err != nil {
-		h.mu.Unlock()
-		return nil, nil, err
-	}
-	p = newPublisher(s, ses)
-	s.mu.Lock()
-	old = s.publisher
-	s.publisher = p
-	s.time.seam()
-	s.stopGap()
-	s.sessions[ses] = struct{}{}
-	s.goOnAir()
-	s.mu.Unlock()
-	h.sessions[ses.id] = ses
-	h.mu.Unlock()
-	return p, old, nil
-}
-
-// attach makes ses a viewer of its stream.
-func (h *Hub) attach(ses *Session) error {
-	h.mu.Lock()
-	s, err := h.streamFor(ses)
-	if err != nil {
-		h.mu.Unlock()
-		return err
-	}
-	s.mu.Lock()
-	s.sessions[ses] = struct{}{}
-	s.mu.Unlock()
-	h.sessions[ses.id] = ses
-	h.mu.Unlock()
-	h.tell(ses, EventPlay, nil)
-	return nil
-}
-
-// streamFor returns the stream of ses, a new one if there is none, and binds ses to it. h.mu must be held.
-func (h *Hub) streamFor(ses *Session) (*Stream, error) {
-	if h.closed {
-		return nil, Refuse(ErrClosing, "the server is shutting down")
-	}
-	h.init()
-	s := h.streams[ses.Key]
-	if s == nil {
-		rules, err := h.Policy().rules(ses.Key)
-		if err != nil {
-			return nil, err
-		}
-		s = newStream(h, ses.Key, &h.vhost(ses.Key.Vhost).counters, rules)
-		h.streams[ses.Key] = s
-	}
-	ses.stream = s
-	ses.counters.parent = &s.counters
-	return s, nil
-}
-
-func (h *Hub) init() {
-	if h.streams == nil {
-		h.streams = make(map[Key]*Stream)
-		h.sessions = make(map[string]*Session)
-		h.vhosts = make(map[string]*vhost)
-	}
-}
-
-func (h *Hub) vhost(name string) *vhost {
-	v := h.vhosts[name]
-	if v == nil {
-		v = &vhost{id: "vid-" + newID(7)}
-		v.counters.parent = &h.counters
-		h.vhosts[name] = v
-	}
-	return v
-}
-
-// detach takes a session that has ended out of its stream and the list, and then tells the observer.
-func (h *Hub) detach(ses *Session, reason error) {
-	s := ses.stream
-	h.mu.Lock()
-	s.mu.Lock()
-	delete(s.sessions, ses)
-	over := false
-	if p := s.publisher; p != nil && p.session == ses {
-		s.publisher = nil
-		over = !s.startGap()
-	}
-	idle := len(s.sessions) == 0 && s.publisher == nil && s.gap == nil
-	s.mu.Unlock()
-	if over || idle {
-		h.forget(s)
-	}
-	delete(h.sessions, ses.id)
-	h.checkEmpty()
-	h.mu.Unlock()
-	if over || idle {
-		s.finish(reasonOfEnd(reason))
-	}
-	event := EventStop
-	if ses.Action == ActionPublish {
-		event = EventUnpublish
-	}
-	h.tell(ses, event, reason)
-}
-
-// reasonOfEnd is what a stream ends with when its last publisher left for a reason.
-func reasonOfEnd(reason error) error {
-	if reason == nil {
-		return io.EOF
-	}
-	return reason
-}
-
-// forget takes a stream out of the map, so that its name is free for a new one. h.mu must be held.
-func (h *Hub) forget(s *Stream) {
-	if h.streams[s.key] == s {
-		delete(h.streams, s.key)
-	}
-}
-
-// startGap keeps a stream without publisher for its reconnect window, if it has one. s.mu must be held.
-func (s *Stream) startGap() bool {
-	window := s.rules.Load().ReconnectWindow
-	if window <= 0 {
-		return false
-	}
-	s.onAir = make(chan struct{})
-	s.gap = time.AfterFunc(window, func() { s.hub.endGap(s) })
-	return true
-}
-
-// stopGap ends the wait for a publisher. s.mu must be held.
-func (s *Stream) stopGap() {
-	if s.gap != nil {
-		s.gap.Stop()
-		s.gap = nil
-	}
-}
-
-// endGap ends a stream whose publisher has not come back.
-func (h *Hub) endGap(s *Stream) {
-	h.mu.Lock()
-	s.mu.Lock()
-	back := s.publisher != nil || s.gap == nil
-	s.mu.Unlock()
-	if !back {
-		h.forget(s)
-	}
-	h.mu.Unlock()
-	if !back {
-		s.finish(io.EOF)
-	}
-}
-
 // endStream ends a stream and all its sessions.
 func (h *Hub) endStream(s *Stream, reason error) {
 	h.mu.Lock()
@@ -362,10 +204,8 @@ func (h *Hub) endStream(s *Stream, reason error) {
 	}
 }
 
-// tell gives the observer an event, in order for each stream.
+// tell gives the observer an event. The key's order must be held.
 func (h *Hub) tell(ses *Session, t EventType, err error) {
-	ses.stream.events.Lock()
-	defer ses.stream.events.Unlock()
 	h.Policy().observe(Event{Type: t, Time: time.Now(), Session: ses.Info(), Err: err})
 }
 

@@ -54,7 +54,8 @@ func (k Key) normal() Key {
 // printable returns a key of names that were refused, cut and quoted, so that they can be logged.
 func (k Key) printable() Key {
 	quote := func(s string) string {
-		return strings.Trim(strconv.QuoteToASCII(s[:min(len(s), MaxNameBytes)]), `"`)
+		quoted := strconv.QuoteToASCII(s[:min(len(s), MaxNameBytes)])
+		return quoted[1 : len(quoted)-1]
 	}
 	return Key{Vhost: k.Vhost, App: quote(k.App), Name: quote(k.Name)}
 }

@@ -5,12 +5,17 @@ type log struct {
 	ring  []*Frame // its length is a power of two
 	first uint64   // number of the oldest frame held
 	next  uint64   // number of the next frame
-	bytes int64
-	video int // how many of the frames held are video
+	bytes int64    // what the frames held cost
+	video int      // how many of the frames held are video
 
 	entry uint64 // number of the newest frame to begin from, if hasEntry
 	valid bool   // there is such a frame in the log
 }
+
+// frameCost is what a frame takes beside its body: without it, a log of empty frames would not be bounded.
+const frameCost = 160
+
+func (f *Frame) cost() int64 { return int64(len(f.Body)) + frameCost }
 
 func (l *log) at(n uint64) *Frame { return l.ring[n&uint64(len(l.ring)-1)] }
 
@@ -35,7 +40,7 @@ func (l *log) push(f *Frame, rules *Rules) {
 	}
 	l.ring[l.next&uint64(len(l.ring)-1)] = f
 	l.next++
-	l.bytes += int64(len(f.Body))
+	l.bytes += f.cost()
 	for l.next-l.first > 1 && !rules.keeps(f.Time-l.at(l.first).Time, l.bytes) {
 		l.drop()
 	}
@@ -45,7 +50,7 @@ func (l *log) push(f *Frame, rules *Rules) {
 // the operator wants no cache.
 func (l *log) isEntry(f *Frame, rules *Rules) bool {
 	switch {
-	case !f.media():
+	case !f.Media():
 		return false
 	case !rules.gopCache():
 		return true
@@ -58,7 +63,7 @@ func (l *log) isEntry(f *Frame, rules *Rules) bool {
 func (l *log) drop() {
 	f := l.at(l.first)
 	l.ring[l.first&uint64(len(l.ring)-1)] = nil
-	l.bytes -= int64(len(f.Body))
+	l.bytes -= f.cost()
 	if f.Kind == KindVideo {
 		l.video--
 	}
@@ -87,9 +92,12 @@ func (l *log) start(rules *Rules) (n uint64, ok bool) {
 	}
 	var size int64
 	for i := l.entry; i < l.next; i++ {
-		size += int64(len(l.at(i).Body))
+		size += l.at(i).cost()
 	}
-	return l.entry, !rules.Join.exceeded(l.newest().Time-l.at(l.entry).Time, size)
+	if rules.Join.exceeded(l.newest().Time-l.at(l.entry).Time, size) {
+		return l.next, false
+	}
+	return l.entry, true
 }
 
 // oldest returns the number of the oldest entry held, or the next frame's.

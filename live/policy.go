@@ -17,8 +17,8 @@ type GuardFunc func(ctx context.Context, r *Request) error
 // Admit calls g.
 func (g GuardFunc) Admit(ctx context.Context, r *Request) error { return g(ctx, r) }
 
-// An Observer is told what has happened, in order for each stream. Observe must not block and must not call the Hub: it
-// is called while the stream's next event waits.
+// An Observer is told what has happened, in order for each stream's name. Observe must not block and must not call the
+// Hub: it is called while other sessions of the stream wait to begin or end.
 type Observer interface {
 	Observe(e Event)
 }
@@ -58,7 +58,8 @@ type Policy struct {
 	Guard Guard
 	// Observer is told of every session. Nil is told nothing.
 	Observer Observer
-	// Rules returns the rules for a stream, or an error if its app does not exist. Nil means DefaultRules for every app.
+	// Rules returns the rules for a stream, or a Refusal if its app does not exist. It must not call the Hub. Nil means
+	// DefaultRules for every app.
 	Rules func(k Key) (Rules, error)
 }
 
@@ -79,5 +80,9 @@ func (p *Policy) rules(k Key) (Rules, error) {
 	if p.Rules == nil {
 		return DefaultRules(), nil
 	}
-	return p.Rules(k)
+	r, err := p.Rules(k)
+	if r.Latency <= 0 {
+		r.Latency = DefaultRules().Latency
+	}
+	return r, err
 }

@@ -30,7 +30,7 @@ func (p *Publisher) WriteFrame(f *Frame) error {
 	if err := p.session.Err(); err != nil {
 		return err
 	}
-	if f.media() {
+	if f.Media() {
 		p.session.counters.addFrame(f.Kind)
 		p.last.Store(int64(time.Since(p.session.began)))
 	}

@@ -35,6 +35,10 @@ func (s *Stream) NewReaderFromOldest() *Reader {
 // been read, which gives io.EOF.
 func (r *Reader) ReadFrame(ctx context.Context) (*Frame, error) {
 	for {
+		// Asked first, since a reader that is always behind never waits.
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		f, wait, err := r.take(true)
 		if f != nil || err != nil {
 			return f, err
@@ -42,7 +46,6 @@ func (r *Reader) ReadFrame(ctx context.Context) (*Frame, error) {
 		select {
 		case <-wait:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -53,11 +56,15 @@ func (r *Reader) TryReadFrame() (*Frame, error) {
 	return f, err
 }
 
-// Buffered returns how many frames can be read without blocking, at most.
+// Buffered returns how many frames can be read without blocking, at least.
 func (r *Reader) Buffered() int {
 	r.stream.mu.Lock()
 	defer r.stream.mu.Unlock()
-	return len(r.pending) + int(r.stream.log.next-max(r.next, r.stream.log.first))
+	r.seek()
+	if !r.joined {
+		return len(r.pending)
+	}
+	return len(r.pending) + int(r.stream.log.next-r.next)
 }
 
 // Skipped returns how often the reader has fallen out of the log.

@@ -30,7 +30,7 @@ const SilentAfter = 2 * time.Second
 
 // Rules are what an app's configuration says about its streams. A stream asks for them anew when the policy changes.
 type Rules struct {
-	// Latency is the beat of the feeds: how long frames are gathered before a write. It must be positive.
+	// Latency is the beat of the feeds: how long frames are gathered before a write. 0 means the default.
 	Latency time.Duration
 	// Join bounds how far back a new viewer may start, which is where the newest group of pictures begins.
 	// Negative bytes switch it off: viewers then start at the newest frame.

@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net/netip"
-	"sync"
 	"time"
 )
 
@@ -65,7 +66,6 @@ type Session struct {
 	counters Counters
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	closing  sync.Once
 }
 
 func newSession(ctx context.Context, h *Hub, req Request) *Session {
@@ -101,15 +101,24 @@ func (s *Session) Received(n int) { s.counters.addReceived(int64(n)) }
 func (s *Session) End(reason error) { s.cancel(reason) }
 
 // Close detaches the session from its stream and tells the observer why, which is reason unless the session was ended
-// from this side before. Only the first call counts.
+// from this side before. A reason of nil or context.Canceled is a peer that left, io.EOF. Only the first call counts.
 func (s *Session) Close(reason error) {
-	s.closing.Do(func() {
-		if cause := s.Err(); cause != nil {
-			reason = cause
-		}
-		s.cancel(reason)
-		s.hub.detach(s, reason)
-	})
+	order := s.hub.order(s.Key)
+	order.Lock()
+	defer order.Unlock()
+	s.hub.detach(s, s.endWith(reason))
+}
+
+// endWith ends the session and returns why it has ended: for reason, unless it had ended for another before.
+func (s *Session) endWith(reason error) error {
+	if reason == nil || errors.Is(reason, context.Canceled) {
+		reason = io.EOF
+	}
+	s.cancel(reason)
+	if cause := s.Err(); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return reason
 }
 
 const idAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz"

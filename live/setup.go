@@ -84,7 +84,7 @@ func (s *Setup) with(f *Frame) *Setup {
 		}
 		return &Setup{metadata: f, tracks: s.Tracks()}
 	}
-	if !f.Config && !f.media() {
+	if !f.Config && !f.Media() {
 		return s
 	}
 	i := s.index(f.Kind, f.Track)

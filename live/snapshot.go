@@ -83,26 +83,27 @@ func (h *Hub) Snapshot() Snapshot {
 	for _, s := range h.streamList() {
 		snap.Streams = append(snap.Streams, s.Info())
 	}
-	snap.Vhosts = h.vhostList(snap.Streams)
+	snap.Vhosts = h.vhostList(&snap)
 	slices.SortFunc(snap.Sessions, func(a, b SessionInfo) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(snap.Streams, func(a, b StreamInfo) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(snap.Vhosts, func(a, b VhostInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return snap
 }
 
-func (h *Hub) vhostList(streams []StreamInfo) []VhostInfo {
+func (h *Hub) vhostList(snap *Snapshot) []VhostInfo {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []VhostInfo
 	for name, v := range h.vhosts {
 		info := VhostInfo{Name: name, ID: v.id, Totals: v.counters.Totals()}
-		for _, s := range streams {
-			if s.Key.Vhost != name {
-				continue
-			}
-			info.Sessions += s.Sessions
-			if s.Publisher != nil {
+		for i := range snap.Streams {
+			if s := &snap.Streams[i]; s.Key.Vhost == name && s.Publisher != nil {
 				info.Streams++
+			}
+		}
+		for i := range snap.Sessions {
+			if snap.Sessions[i].Key.Vhost == name {
+				info.Sessions++
 			}
 		}
 		list = append(list, info)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -33,8 +34,6 @@ type Stream struct {
 	gap       *time.Timer   // ends the stream if no publisher comes back
 	sessions  map[*Session]struct{}
 	feeds     map[string]*Feed
-
-	events sync.Mutex // orders the observer's calls; taken before mu
 }
 
 func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
@@ -88,10 +87,10 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 		return
 	}
 	g.setup = s.setup
-	if g.media() {
+	if g.Media() {
 		g.Time = s.time.place(g.track(), g.Time)
 	} else {
-		g.Time = s.time.newest
+		g.Time = s.time.last(g.track())
 	}
 	s.log.push(&g, s.rules.Load())
 	s.signal()
@@ -113,7 +112,7 @@ func (s *Stream) waitCh() <-chan struct{} {
 	return s.wake
 }
 
-// finish ends the stream: readers get what is in the log and then err.
+// finish ends the stream: readers get what is in the log and then io.EOF, whatever err.
 func (s *Stream) finish(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,10 +162,13 @@ func (s *Stream) await(ctx context.Context, limit time.Duration) error {
 }
 
 func (s *Stream) awaited() error {
-	if s.Err() != nil {
-		return Refuse(ErrNotFound, "the stream %s has ended", s.key)
+	switch err := s.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrClosing):
+		return Refuse(ErrClosing, "the server is shutting down")
 	}
-	return nil
+	return Refuse(ErrNotFound, "the stream %s has ended", s.key)
 }
 
 // setRules puts new rules in force.

@@ -73,11 +73,16 @@ func ParseTag(kind Kind, time uint32, body []byte) (*Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.Config && len(f.Payload()) == 0 {
+		// Some encoders send one at first. It would displace a good one in every reader.
+		return nil, fmt.Errorf("%w: empty configuration of %s", ErrTag, f.Codec)
+	}
 	return f, nil
 }
 
 func (f *Frame) parseVideo() error {
 	f.Key = f.Body[0]>>4 == frameKey
+	f.aside = f.Body[0]>>4 == frameCommand
 	f.payload = 1
 	switch f.Body[0] & 0x0f {
 	case videoAVC:
@@ -89,7 +94,7 @@ func (f *Frame) parseVideo() error {
 	default:
 		return nil
 	}
-	if f.Body[0]>>4 == frameCommand {
+	if f.aside {
 		return nil
 	}
 	if len(f.Body) < 5 {
@@ -97,6 +102,7 @@ func (f *Frame) parseVideo() error {
 	}
 	f.payload = 5
 	f.Config = f.Body[1] == packetSequenceStart
+	f.aside = !f.Config && f.Body[1] != packetCodedFrames
 	f.Key = f.Key && f.Body[1] == packetCodedFrames
 	f.Offset = int24(f.Body[2:])
 	return nil
@@ -113,7 +119,7 @@ func (f *Frame) parseExVideo() error {
 		}
 	}
 	if frameType == frameCommand && packet != packetMetadata {
-		f.payload = int32(pos)
+		f.payload, f.aside = int32(pos), true
 		return nil
 	}
 	if packet == packetVideoMultitrack {
@@ -132,7 +138,8 @@ func (f *Frame) parseExVideo() error {
 	}
 	f.payload = int32(pos)
 	f.Config = packet == packetSequenceStart || packet == packetMPEG2TSSequenceStart
-	f.Key = frameType == frameKey && (packet == packetCodedFrames || packet == packetCodedFramesX)
+	f.aside = !f.Config && packet != packetCodedFrames && packet != packetCodedFramesX
+	f.Key = frameType == frameKey && !f.Config && !f.aside
 	return nil
 }
 
@@ -166,6 +173,7 @@ func (f *Frame) parseExAudio() error {
 	pos, err := f.parseFourCC(pos)
 	f.payload = int32(pos)
 	f.Config = packet == packetSequenceStart
+	f.aside = !f.Config && packet != packetCodedFrames
 	return err
 }
 
@@ -200,12 +208,6 @@ func skipModEx(b []byte, pos int) (packet byte, next int, err error) {
 		pos++
 	}
 	return packet, pos, nil
-}
-
-// media tells whether f is a frame of sound or picture, not what stands around them: a configuration, the end of a
-// sequence, colour metadata or a command.
-func (f *Frame) media() bool {
-	return !f.Config && f.Kind != KindData
 }
 
 func int24(b []byte) int32 {

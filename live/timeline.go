@@ -51,6 +51,17 @@ func (t *timeline) place(id trackID, time int64) int64 {
 	return tr.out
 }
 
+// last returns the time for what comes with a track's media but is none, so that the track's time does not fall.
+func (t *timeline) last(id trackID) int64 {
+	if tr := t.tracks[id]; tr != nil {
+		return tr.out
+	}
+	if t.started && id.kind != KindData {
+		return t.floor // the track's first frame may lie as early as that
+	}
+	return t.newest
+}
+
 func (t *timeline) begin(time int64) {
 	if t.newest > 0 {
 		t.newest += seamStep
