@@ -1,0 +1,83 @@
+package flv
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// ErrFormat is returned, wrapped, for bytes that are not FLV.
+var ErrFormat = errors.New("not FLV")
+
+// A Reader is a live.FrameReader that reads an FLV file or stream.
+type Reader struct {
+	r *bufio.Reader
+	// HasVideo and HasAudio are what the header says.
+	HasVideo, HasAudio bool
+}
+
+// NewReader reads the header from r.
+func NewReader(r io.Reader) (*Reader, error) {
+	br := bufio.NewReader(r)
+	var b [headerBytes]byte
+	if _, err := io.ReadFull(br, b[:]); err != nil {
+		return nil, fmt.Errorf("reading the FLV header: %w", err)
+	}
+	offset := binary.BigEndian.Uint32(b[5:])
+	if string(b[:3]) != "FLV" || b[3] != 1 || offset < headerBytes || offset > 1<<10 {
+		return nil, fmt.Errorf("%w: header % x", ErrFormat, b)
+	}
+	if _, err := br.Discard(int(offset) - headerBytes + tailBytes); err != nil {
+		return nil, fmt.Errorf("reading the FLV header: %w", err)
+	}
+	return &Reader{r: br, HasVideo: b[4]&flagVideo != 0, HasAudio: b[4]&flagAudio != 0}, nil
+}
+
+// ReadFrame returns the next frame, io.EOF at the end. Tags of unknown types are passed over. It blocks as its source
+// does and looks at ctx between tags.
+func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		var h [tagHeaderBytes]byte
+		if _, err := io.ReadFull(r.r, h[:]); err != nil {
+			return nil, err // io.EOF is the end
+		}
+		n := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
+		time := uint32(h[4])<<16 | uint32(h[5])<<8 | uint32(h[6]) | uint32(h[7])<<24
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r.r, body); err != nil {
+			return nil, fmt.Errorf("reading an FLV tag of %d bytes: %w", n, unexpected(err))
+		}
+		if err := r.readTail(n); err != nil {
+			return nil, err
+		}
+		if kind, ok := kindOf(h[0] & 0x1f); ok {
+			return live.ParseTag(kind, time, body)
+		}
+	}
+}
+
+func (r *Reader) readTail(n int) error {
+	var tail [tailBytes]byte
+	if _, err := io.ReadFull(r.r, tail[:]); err != nil {
+		return fmt.Errorf("reading the size after an FLV tag: %w", unexpected(err))
+	}
+	if got := binary.BigEndian.Uint32(tail[:]); int(got) != tagHeaderBytes+n {
+		return fmt.Errorf("%w: a tag of %d bytes is followed by the size %d", ErrFormat, tagHeaderBytes+n, got)
+	}
+	return nil
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

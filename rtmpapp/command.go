@@ -1,0 +1,207 @@
+package rtmpapp
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
+)
+
+// A command is a decoded command message.
+type command struct {
+	stream      uint32 // the message stream that it came on
+	name        string
+	transaction float64 // 0 wants no answer
+	args        []any   // what follows the transaction id, the command object first
+}
+
+// A handle does what a command asks for. An error ends the connection.
+type handle func(c *connection, cmd command) error
+
+// commands are the commands that are understood (RTMP 1.0, 7.2, and what encoders send besides).
+var commands = map[string]handle{
+	"connect":         (*connection).connect,
+	"releaseStream":   (*connection).acknowledge,
+	"FCPublish":       (*connection).acknowledge,
+	"FCSubscribe":     (*connection).acknowledge,
+	"_checkbw":        (*connection).acknowledge,
+	"createStream":    (*connection).createStream,
+	"getStreamLength": (*connection).getStreamLength,
+	"publish":         (*connection).publish,
+	"play":            (*connection).play,
+	"pause":           (*connection).pause,
+	"pauseRaw":        (*connection).pause,
+	"FCUnpublish":     (*connection).unpublish,
+	"closeStream":     (*connection).closeStream,
+	"deleteStream":    (*connection).closeStream,
+}
+
+// command decodes and dispatches a command message.
+func (c *connection) command(m wire.Message) error {
+	values, err := wire.DecodeAMF0(m.Body)
+	if err != nil && len(values) < 2 {
+		return err
+	}
+	cmd := command{stream: m.Stream}
+	if len(values) > 0 {
+		cmd.name, _ = values[0].(string)
+	}
+	if len(values) > 1 {
+		cmd.transaction, _ = values[1].(float64)
+	}
+	if len(values) > 2 {
+		cmd.args = values[2:]
+	}
+	if c.app == "" && cmd.name != "connect" {
+		return errNotConnected
+	}
+	h := c.handlers[cmd.name]
+	if h == nil {
+		return c.unknown(cmd)
+	}
+	return h(c, cmd)
+}
+
+var errNotConnected = errors.New("a command came before connect")
+
+// text returns the n-th argument after the command object, "" if it is not a string.
+func (cmd command) text(n int) string {
+	if n+1 >= len(cmd.args) {
+		return ""
+	}
+	s, _ := cmd.args[n+1].(string)
+	return s
+}
+
+// unknown answers a command that is not understood, as servers do: with an error that clients pass over.
+func (c *connection) unknown(cmd command) error {
+	if cmd.transaction == 0 || cmd.name == "_result" || cmd.name == "_error" {
+		return nil
+	}
+	return c.wire.Write(wire.Command(0, "_error", cmd.transaction, nil,
+		status("error", "NetConnection.Call.Failed", "this server knows no such command")))
+}
+
+// acknowledge answers a command that needs nothing done.
+func (c *connection) acknowledge(cmd command) error {
+	if cmd.transaction == 0 {
+		return nil
+	}
+	return c.wire.Write(wire.Command(0, "_result", cmd.transaction, nil))
+}
+
+// connect opens an app (RTMP 1.0, 7.2.1.1).
+func (c *connection) connect(cmd command) error {
+	if c.app != "" {
+		return errors.New("a second connect came")
+	}
+	var o wire.Object
+	if len(cmd.args) > 0 {
+		o, _ = cmd.args[0].(wire.Object)
+	}
+	app, query := splitApp(o.String("app"))
+	c.app = app
+	c.request.TCURL = o.String("tcUrl")
+	c.request.PageURL = o.String("pageUrl")
+	c.request.SWFURL = o.String("swfUrl")
+	c.request.UserAgent = o.String("flashVer")
+	c.request.Query = query
+	if u, err := url.Parse(c.request.TCURL); err == nil {
+		c.request.Host = hostname(u.Host)
+		if query == "" {
+			c.request.Query = u.RawQuery
+		}
+	}
+	if err := c.checkApp(); err != nil {
+		c.say(wire.Command(0, "_error", cmd.transaction, nil,
+			status("error", "NetConnection.Connect.Rejected", live.Description(err))))
+		return err
+	}
+	return c.wire.Write(
+		wire.Control(wire.TypeWindowAckSize, wire.WindowSize),
+		wire.SetPeerBandwidth(wire.WindowSize),
+		wire.Control(wire.TypeSetChunkSize, wire.WriteChunkSize),
+		connected(cmd.transaction, o.Get("objectEncoding")),
+	)
+}
+
+// splitApp takes the query and Flash's default instance off the app of a connect.
+func splitApp(s string) (app, query string) {
+	app, query, _ = strings.Cut(s, "?")
+	app = strings.TrimSuffix(strings.Trim(app, "/"), "/_definst_")
+	return app, query
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return hostport
+}
+
+// checkApp refuses an app before a stream is named, so that an encoder need not send more to be told.
+func (c *connection) checkApp() error {
+	key := live.Key{App: c.app, Name: "any"}
+	if err := key.Validate(); err != nil {
+		return err
+	}
+	_, err := c.server.Hub.Rules(key)
+	return err
+}
+
+// connected is the answer to connect.
+func connected(transaction float64, encoding any) wire.Message {
+	if _, ok := encoding.(float64); !ok {
+		encoding = float64(0)
+	}
+	return wire.Command(0, "_result", transaction,
+		wire.Object{{Key: "fmsVer", Value: "FMS/3,5,7,7009"}, {Key: "capabilities", Value: 31}, {Key: "mode", Value: 1}},
+		append(status("status", "NetConnection.Connect.Success", "Connection succeeded."),
+			wire.Property{Key: "objectEncoding", Value: encoding}))
+}
+
+// createStream gives a message stream (7.2.1.3). A client may make several, but use only one at a time.
+func (c *connection) createStream(cmd command) error {
+	c.streams++
+	return c.wire.Write(wire.Command(0, "_result", cmd.transaction, nil, c.streams))
+}
+
+// getStreamLength answers 0, which is what live streams have.
+func (c *connection) getStreamLength(cmd command) error {
+	return c.wire.Write(wire.Command(0, "_result", cmd.transaction, nil, 0))
+}
+
+// closeStream ends what was begun on a message stream. What clients name in deleteStream varies, so the connection's only
+// session is meant whatever it is.
+func (c *connection) closeStream(cmd command) error {
+	if c.publisher != nil {
+		return c.unpublish(cmd)
+	}
+	if c.player != nil {
+		c.endSession(nil)
+		c.setReadDeadline(c.server.timeouts().Connect)
+	}
+	return nil
+}
+
+// status is the information object of an answer.
+func status(level, code, description string) wire.Object {
+	return wire.Object{
+		{Key: "level", Value: level},
+		{Key: "code", Value: code},
+		{Key: "description", Value: description},
+	}
+}
+
+// onStatus tells a client how its stream is doing (7.2.2).
+func onStatus(stream uint32, level, code, description string) wire.Message {
+	return wire.Command(stream, "onStatus", 0, nil, status(level, code, description))
+}
+
+// say sends the last words of a connection.
+func (c *connection) say(m wire.Message) {
+	c.said = c.wire.Write(m) == nil // the connection ends either way
+}

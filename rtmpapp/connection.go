@@ -1,0 +1,225 @@
+package rtmpapp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
+)
+
+// A connection is one RTMP peer, from the handshake to the end. All its state belongs to the goroutine that reads.
+type connection struct {
+	server *Server
+	net    net.Conn
+	wire   *wire.Conn
+
+	app     string // as connect named it
+	request live.Request
+
+	streams   uint32            // message streams made by createStream
+	publisher *live.Publisher   // at most one of these two is set
+	player    *player           //
+	stream    uint32            // the message stream of the publisher or player
+	counted   int64             // bytes read that are counted already
+	deadline  time.Time         // the read deadline in force
+	unhook    func() bool       // undoes the end of reads when the session ends
+	said      bool              // the peer was told why the connection ends
+	handlers  map[string]handle // by command
+}
+
+// errDone ends a connection that has nothing left to say.
+var errDone = errors.New("the peer has left")
+
+func newConnection(s *Server, conn net.Conn) *connection {
+	return &connection{server: s, net: conn, handlers: commands}
+}
+
+// serve speaks with the peer until it leaves, fails, or is refused.
+func (c *connection) serve() error {
+	limits := c.server.timeouts()
+	if err := c.handshake(limits.Handshake); err != nil {
+		return err
+	}
+	c.setReadDeadline(limits.Connect)
+	err := c.loop()
+	c.endSession(err)
+	if c.said {
+		c.linger()
+	}
+	if errors.Is(err, errDone) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (c *connection) handshake(limit time.Duration) error {
+	if err := c.net.SetDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("setting the handshake deadline: %w", err)
+	}
+	if t, ok := c.net.(interface {
+		HandshakeContext(ctx context.Context) error
+		ConnectionState() tls.ConnectionState
+	}); ok {
+		if err := t.HandshakeContext(context.Background()); err != nil { // bounded by the deadline
+			return fmt.Errorf("TLS handshake: %w", err)
+		}
+		state := t.ConnectionState()
+		if state.NegotiatedProtocol == "acme-tls/1" {
+			return errDone // the challenge was the handshake
+		}
+		c.request.TLS = &state
+	}
+	if err := wire.Accept(c.net); err != nil {
+		return err
+	}
+	if addr, err := netip.ParseAddrPort(c.net.RemoteAddr().String()); err == nil {
+		c.request.Remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	c.request.Protocol = live.ProtocolRTMP
+	c.wire = wire.NewConn(c.net, wire.Limits{})
+	return nil
+}
+
+// loop handles one message after the other.
+func (c *connection) loop() error {
+	for {
+		m, err := c.wire.ReadMessage()
+		c.count()
+		if err == nil {
+			err = c.handle(m)
+		}
+		if err == nil {
+			continue
+		}
+		return c.ended(err)
+	}
+}
+
+// ended makes the reason for which a session was ended from this side the reason of the connection's end, and tells the
+// peer.
+func (c *connection) ended(err error) error {
+	ses := c.session()
+	if ses == nil {
+		return err
+	}
+	if cause := ses.Err(); cause != nil {
+		c.sayEnd(cause)
+		return cause
+	}
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() && c.publisher != nil {
+		cause := fmt.Errorf("%w: no data for %s", live.ErrIdle, c.idleLimit())
+		c.sayEnd(cause)
+		return cause
+	}
+	return err
+}
+
+func (c *connection) session() *live.Session {
+	switch {
+	case c.publisher != nil:
+		return c.publisher.Session()
+	case c.player != nil:
+		return c.player.session
+	}
+	return nil
+}
+
+// count adds what was read since the last time to the session.
+func (c *connection) count() {
+	n := c.wire.BytesRead()
+	if ses := c.session(); ses != nil {
+		ses.Received(int(n - c.counted))
+		c.counted = n
+	}
+}
+
+// begin makes ses the connection's session: reads end when it does.
+func (c *connection) begin(ses *live.Session, stream uint32) {
+	c.stream = stream
+	c.unhook = context.AfterFunc(ses.Context(), func() { _ = c.net.SetReadDeadline(time.Now()) })
+	c.count()
+}
+
+// endSession closes the session, if there is one, for a reason, and leaves the connection ready for another.
+func (c *connection) endSession(reason error) {
+	if errors.Is(reason, io.EOF) || errors.Is(reason, errDone) {
+		reason = nil
+	}
+	if c.unhook != nil {
+		c.unhook()
+		c.unhook = nil
+	}
+	if p := c.publisher; p != nil {
+		c.publisher = nil
+		p.Close(reason)
+	}
+	if p := c.player; p != nil {
+		c.player = nil
+		p.stop()
+		p.session.Close(reason)
+	}
+	c.wire.SetLimits(wire.Limits{})
+}
+
+// handle does what a message asks for. An error ends the connection.
+func (c *connection) handle(m wire.Message) error {
+	switch m.Type {
+	case wire.TypeAudio:
+		return c.media(live.KindAudio, m)
+	case wire.TypeVideo:
+		return c.media(live.KindVideo, m)
+	case wire.TypeAggregate:
+		return c.aggregate(m)
+	case wire.TypeDataAMF3:
+		m.Body = m.Body[min(1, len(m.Body)):] // a byte that says AMF0 follows
+		return c.data(m)
+	case wire.TypeDataAMF0:
+		return c.data(m)
+	case wire.TypeCommandAMF3:
+		m.Body = m.Body[min(1, len(m.Body)):]
+		return c.command(m)
+	case wire.TypeCommandAMF0:
+		return c.command(m)
+	}
+	return nil // shared objects and the unknown are nobody's harm
+}
+
+// deadlineStep is how old a read deadline may get before it is set anew.
+const deadlineStep = time.Second
+
+// setReadDeadline lets the next reads take until limit from now, at most deadlineStep longer. Zero lifts the deadline.
+func (c *connection) setReadDeadline(limit time.Duration) {
+	now := time.Now()
+	if limit <= 0 {
+		c.deadline = time.Time{}
+	} else {
+		if d := c.deadline.Sub(now); d >= limit && d <= limit+deadlineStep {
+			return
+		}
+		c.deadline = now.Add(limit + deadlineStep)
+	}
+	_ = c.net.SetReadDeadline(c.deadline)                   // a connection that fails here fails at the next read
+	if ses := c.session(); ses != nil && ses.Err() != nil { // it may have ended in between
+		_ = c.net.SetReadDeadline(now)
+	}
+}
+
+// lingerTime is how long a peer that was refused has to read why before the connection is closed.
+const lingerTime = 2 * time.Second
+
+// linger closes our side and reads on for a moment, since closing with unread data would take the last words back.
+func (c *connection) linger() {
+	half, ok := c.net.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.net.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.net, wire.AdmittedMediaBytes)
+}

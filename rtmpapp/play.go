@@ -1,0 +1,151 @@
+package rtmpapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
+)
+
+// play begins to watch a stream (RTMP 1.0, 7.2.2.1).
+func (c *connection) play(cmd command) error {
+	if c.session() != nil {
+		c.endSession(nil) // a play list goes on with its next entry
+	}
+	req := c.requestFor(cmd.text(0))
+	ses, err := c.server.Hub.Play(context.Background(), req, 0)
+	if err != nil {
+		code := "NetStream.Play.Failed"
+		if errors.Is(err, live.ErrNotFound) || errors.Is(err, live.ErrName) {
+			code = "NetStream.Play.StreamNotFound"
+		}
+		c.say(onStatus(cmd.stream, "error", code, live.Description(err)))
+		return err
+	}
+	c.player = &player{conn: c.wire, net: c.net, session: ses, stream: cmd.stream}
+	c.begin(ses, cmd.stream)
+	c.setReadDeadline(0) // a viewer has nothing to say; a dead one fails to take what is written
+	err = c.wire.Write(
+		wire.UserControl(wire.EventStreamBegin, cmd.stream),
+		onStatus(cmd.stream, "status", "NetStream.Play.Reset", "playing and resetting "+req.Key.URL()),
+		onStatus(cmd.stream, "status", "NetStream.Play.Start", "playing "+req.Key.URL()),
+		wire.Data(cmd.stream, "|RtmpSampleAccess", true, true),
+	)
+	if err != nil {
+		return err
+	}
+	c.player.start()
+	return nil
+}
+
+// pause stops or resumes a player (7.2.2.8). What it misses is lost: it goes on at the newest key frame.
+func (c *connection) pause(cmd command) error {
+	p := c.player
+	if p == nil || len(cmd.args) < 2 {
+		return nil
+	}
+	if on, _ := cmd.args[1].(bool); on {
+		p.stop()
+		return c.wire.Write(onStatus(c.stream, "status", "NetStream.Pause.Notify", "paused"))
+	}
+	if err := c.wire.Write(onStatus(c.stream, "status", "NetStream.Unpause.Notify", "going on")); err != nil {
+		return err
+	}
+	p.start()
+	return nil
+}
+
+// A player writes a feed to a connection, in a goroutine of its own while it plays.
+type player struct {
+	conn    *wire.Conn
+	net     net.Conn
+	session *live.Session
+	stream  uint32
+
+	reader *live.FeedReader // nil while stopped
+	halt   context.CancelFunc
+	done   chan struct{}
+	broken atomic.Bool // a write has failed
+}
+
+// start plays from the newest key frame, unless it plays already.
+func (p *player) start() {
+	if p.reader != nil {
+		return
+	}
+	format := fmt.Sprintf("rtmp/%d", p.stream)
+	p.reader = p.session.Stream().Feed(format, func() live.Muxer { return chunker{stream: p.stream} }).Join(p.session)
+	ctx, cancel := context.WithCancel(p.session.Context())
+	p.halt = cancel
+	p.done = make(chan struct{})
+	go func() {
+		defer close(p.done)
+		if err := p.run(ctx); ctx.Err() == nil || p.broken.Load() {
+			p.session.End(err)
+		}
+	}()
+}
+
+// stop ends playing and waits for the last write.
+func (p *player) stop() {
+	if p.reader == nil {
+		return
+	}
+	p.halt()
+	<-p.done
+	p.reader.Leave()
+	p.reader = nil
+}
+
+// writable tells whether messages can still be written.
+func (p *player) writable() bool { return !p.broken.Load() }
+
+// run copies the feed to the connection until the stream or the session ends, or ctx is done. A write ends by itself, or
+// when the session does.
+func (p *player) run(ctx context.Context) error {
+	unhook := context.AfterFunc(p.session.Context(), p.conn.Interrupt)
+	defer unhook()
+	var bufs [][]byte
+	for {
+		var err error
+		bufs, err = p.reader.Next(ctx, bufs)
+		if errors.Is(err, io.EOF) {
+			return p.finish()
+		}
+		if err != nil {
+			return err
+		}
+		limit := p.session.Stream().Rules().WriteTimeout
+		out := net.Buffers(bufs)
+		n, err := p.conn.WriteChunks(&out, limit)
+		p.session.Sent(int(n))
+		if err == nil {
+			continue
+		}
+		p.broken.Store(true)
+		if errors.Is(err, os.ErrDeadlineExceeded) && p.session.Err() == nil {
+			return fmt.Errorf("%w: took no data for %s", live.ErrSlow, limit)
+		}
+		return err
+	}
+}
+
+// finish tells the viewer that the stream has ended.
+func (p *player) finish() error {
+	err := p.conn.Write(
+		onStatus(p.stream, "status", "NetStream.Play.UnpublishNotify", "the publisher has left"),
+		onStatus(p.stream, "status", "NetStream.Play.Stop", "the stream has ended"),
+		wire.UserControl(wire.EventStreamEOF, p.stream),
+	)
+	if err != nil {
+		p.broken.Store(true)
+		return err
+	}
+	return io.EOF
+}

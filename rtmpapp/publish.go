@@ -1,0 +1,145 @@
+package rtmpapp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
+)
+
+// fileProperties are what an encoder that reads a file says of that file; of a live stream they are not true, and players
+// believe them.
+var fileProperties = []string{"duration", "filesize", "keyframes", "lasttimestamp", "lastkeyframetimestamp"}
+
+// publish puts a stream on air (RTMP 1.0, 7.2.2.6).
+func (c *connection) publish(cmd command) error {
+	if c.session() != nil {
+		return c.wire.Write(onStatus(cmd.stream, "error", "NetStream.Publish.BadName", "this connection is in use already"))
+	}
+	req := c.requestFor(cmd.text(0))
+	p, err := c.server.Hub.Publish(context.Background(), req)
+	if err != nil {
+		c.say(onStatus(cmd.stream, "error", publishCode(err), live.Description(err)))
+		return err
+	}
+	c.publisher = p
+	c.begin(p.Session(), cmd.stream)
+	c.wire.SetLimits(wire.Limits{Media: wire.AdmittedMediaBytes})
+	c.setReadDeadline(p.Stream().Rules().FirstPacketTimeout)
+	return c.wire.Write(
+		wire.UserControl(wire.EventStreamBegin, cmd.stream),
+		onStatus(cmd.stream, "status", "NetStream.Publish.Start", "publishing "+req.Key.URL()),
+	)
+}
+
+// requestFor is what the client asks for when it names a stream.
+func (c *connection) requestFor(name string) live.Request {
+	req := c.request
+	name, query, _ := strings.Cut(name, "?")
+	req.Key = live.Key{App: c.app, Name: name}
+	if query != "" && req.Query != "" {
+		query += "&"
+	}
+	req.Query = query + req.Query
+	return req
+}
+
+// publishCode is what clients know a refusal by.
+func publishCode(err error) string {
+	for _, bad := range []error{live.ErrBusy, live.ErrName, live.ErrApp} {
+		if errors.Is(err, bad) {
+			return "NetStream.Publish.BadName"
+		}
+	}
+	return "NetStream.Publish.Rejected"
+}
+
+// unpublish takes the stream off air at the client's wish. The connection stays, for another stream.
+func (c *connection) unpublish(command) error {
+	if c.publisher == nil {
+		return nil
+	}
+	c.endSession(nil)
+	c.setReadDeadline(c.server.timeouts().Connect)
+	return c.wire.Write(onStatus(c.stream, "status", "NetStream.Unpublish.Success", "the stream has ended"))
+}
+
+// media puts an audio or video message on air.
+func (c *connection) media(kind live.Kind, m wire.Message) error {
+	p := c.publisher
+	if p == nil || len(m.Body) == 0 {
+		return nil // an empty message is how some encoders keep a connection alive
+	}
+	c.setReadDeadline(c.idleLimit())
+	f, err := live.ParseTag(kind, m.Time, m.Body)
+	if err != nil {
+		p.Drop()
+		return nil
+	}
+	return p.WriteFrame(f)
+}
+
+// idleLimit is how long a publisher may be silent.
+func (c *connection) idleLimit() time.Duration {
+	rules := c.publisher.Stream().Rules()
+	return rules.IdleTimeout
+}
+
+// aggregate puts the messages of an aggregate message on air.
+func (c *connection) aggregate(m wire.Message) error {
+	list, err := wire.SplitAggregate(m)
+	if err != nil && c.publisher != nil {
+		c.publisher.Drop()
+	}
+	for _, sub := range list {
+		if sub.Type == wire.TypeAggregate {
+			continue // they do not nest
+		}
+		if err := c.handle(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setDataFrame is how the AMF0 string begins with which encoders wrap the metadata.
+var setDataFrame = []byte("\x02\x00\x0d@setDataFrame")
+
+// data puts a data message on air.
+func (c *connection) data(m wire.Message) error {
+	p := c.publisher
+	if p == nil {
+		return nil
+	}
+	f, err := live.ParseTag(live.KindData, m.Time, bytes.TrimPrefix(m.Body, setDataFrame))
+	if err != nil {
+		p.Drop()
+		return nil
+	}
+	if f.Config {
+		f.Body = wire.WithoutProperties(f.Body, fileProperties...)
+	}
+	return p.WriteFrame(f)
+}
+
+// sayEnd tells the client why its session was ended from this side.
+func (c *connection) sayEnd(reason error) {
+	if c.player != nil {
+		c.player.stop()
+	}
+	switch {
+	case c.publisher != nil:
+		c.say(onStatus(c.stream, "error", "NetStream.Publish.Rejected", live.Description(reason)))
+	case !c.player.writable():
+		// A message was cut in its middle; nothing can follow.
+	case errors.Is(reason, io.EOF):
+		c.said = true // by the player
+	default:
+		c.say(onStatus(c.stream, "error", "NetStream.Play.Failed", live.Description(reason)))
+	}
+}

@@ -1,0 +1,308 @@
+package wire
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// Limits bound what a peer may make us hold. A zero field means its default.
+type Limits struct {
+	Command      int // bytes of a message that is neither sound nor picture; default 64 KiB
+	Media        int // bytes of an audio, video or aggregate message, and of all unfinished ones; default 4 MiB
+	ChunkStreams int // chunk streams in use; default 64
+}
+
+// The defaults of Limits, and what a Media limit may be once a publisher is admitted.
+const (
+	DefaultCommandBytes  = 64 << 10
+	DefaultMediaBytes    = 4 << 20
+	AdmittedMediaBytes   = 16 << 20
+	DefaultChunkStreams  = 64
+	defaultChunkSize     = 128      // RTMP 1.0, 5.4.1
+	maxChunkSize         = 0xffffff // no message is longer
+	unreadBuffer         = 16 << 10
+	allocateAhead        = 64 << 10 // at most so much is allocated before the bytes are there
+	chunkHeaderTypes     = 4
+	largestMessageHeader = 11
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Command == 0 {
+		l.Command = DefaultCommandBytes
+	}
+	if l.Media == 0 {
+		l.Media = DefaultMediaBytes
+	}
+	if l.ChunkStreams == 0 {
+		l.ChunkStreams = DefaultChunkStreams
+	}
+	return l
+}
+
+// A ChunkReader joins chunks to messages. It obeys SetChunkSize and Abort itself and returns them too. It is for one
+// goroutine.
+type ChunkReader struct {
+	r         *bufio.Reader
+	limits    Limits
+	chunkSize int
+	streams   map[uint32]*chunkStream
+	pending   int // bytes of unfinished messages
+	read      int64
+}
+
+// A chunkStream is what the chunks of one id have in common.
+type chunkStream struct {
+	head     Message // of the message begun last; its body is what has come of it
+	length   int
+	begun    bool
+	extended bool   // the newest header had an extended time stamp
+	field    uint32 // the time stamp or delta that it had
+	delta    uint32
+}
+
+// NewChunkReader returns a reader of the chunks of r.
+func NewChunkReader(r io.Reader, limits Limits) *ChunkReader {
+	return &ChunkReader{
+		r:         bufio.NewReaderSize(r, unreadBuffer),
+		limits:    limits.withDefaults(),
+		chunkSize: defaultChunkSize,
+		streams:   make(map[uint32]*chunkStream),
+	}
+}
+
+// SetLimits changes the limits.
+func (r *ChunkReader) SetLimits(limits Limits) { r.limits = limits.withDefaults() }
+
+// BytesRead returns how many bytes the messages and headers read so far took.
+func (r *ChunkReader) BytesRead() int64 { return r.read }
+
+// ReadMessage returns the next whole message. An error that wraps ErrProtocol is the peer's fault; others are the
+// connection's, io.EOF at a clean end.
+func (r *ChunkReader) ReadMessage() (Message, error) {
+	for {
+		cs, err := r.readChunk()
+		if err != nil {
+			return Message{}, err
+		}
+		if len(cs.head.Body) < cs.length {
+			continue
+		}
+		m := cs.head
+		r.pending -= len(m.Body)
+		cs.head.Body = nil
+		cs.begun = false
+		if err := r.obey(m); err != nil {
+			return Message{}, err
+		}
+		return m, nil
+	}
+}
+
+// readChunk reads one chunk into its stream.
+func (r *ChunkReader) readChunk() (*chunkStream, error) {
+	format, id, err := r.readBasicHeader()
+	if err != nil {
+		return nil, err
+	}
+	cs := r.streams[id]
+	if cs == nil {
+		if format != 0 && format != 1 {
+			return nil, fmt.Errorf("%w: chunk stream %d begins without a message header", ErrProtocol, id)
+		}
+		if len(r.streams) >= r.limits.ChunkStreams {
+			return nil, fmt.Errorf("%w: more than %d chunk streams", ErrProtocol, r.limits.ChunkStreams)
+		}
+		cs = new(chunkStream)
+		r.streams[id] = cs
+	}
+	if err := r.readMessageHeader(cs, format); err != nil {
+		return nil, unexpected(err)
+	}
+	return cs, unexpected(r.readPayload(cs))
+}
+
+// readBasicHeader reads the chunk's format and stream id (RTMP 1.0, 5.3.1.1).
+func (r *ChunkReader) readBasicHeader() (format byte, id uint32, err error) {
+	b, err := r.take(1)
+	if err != nil {
+		return 0, 0, err
+	}
+	format, id = b[0]>>6, uint32(b[0]&0x3f)
+	switch id {
+	case 0:
+		if b, err = r.take(1); err == nil {
+			id = 64 + uint32(b[0])
+		}
+	case 1:
+		if b, err = r.take(2); err == nil {
+			id = 64 + uint32(b[0]) + uint32(b[1])<<8
+		}
+	}
+	return format, id, unexpected(err)
+}
+
+// readMessageHeader reads the message header and, where there is one, the extended time stamp (5.3.1.2 and 5.3.1.3).
+func (r *ChunkReader) readMessageHeader(cs *chunkStream, format byte) error {
+	sizes := [chunkHeaderTypes]int{largestMessageHeader, 7, 3, 0}
+	b, err := r.take(sizes[format])
+	if err != nil {
+		return err
+	}
+	if format < 3 {
+		if cs.begun {
+			// A header in the middle of a message can only mean that the peer has given that message up.
+			r.discard(cs)
+		}
+		cs.field = uint24(b)
+		cs.extended = cs.field == extendedTime
+	}
+	if format < 2 {
+		cs.length = int(uint24(b[3:]))
+		cs.head.Type = b[6]
+	}
+	if format == 0 {
+		cs.head.Stream = binary.LittleEndian.Uint32(b[7:])
+	}
+	if cs.extended {
+		if err := r.readExtendedTime(cs, format); err != nil {
+			return err
+		}
+	}
+	if !cs.begun {
+		return r.begin(cs, format)
+	}
+	return nil
+}
+
+// readExtendedTime reads the extended time stamp. The specification wants it on chunks of type 3 too, but old encoders
+// leave it out there: then what comes is not the value of the message's first chunk.
+func (r *ChunkReader) readExtendedTime(cs *chunkStream, format byte) error {
+	if format == 3 && cs.length-len(cs.head.Body) >= 4 {
+		b, err := r.r.Peek(4)
+		if err != nil {
+			return err
+		}
+		if binary.BigEndian.Uint32(b) != cs.field {
+			return nil
+		}
+	}
+	b, err := r.take(4)
+	if err != nil {
+		return err
+	}
+	cs.field = binary.BigEndian.Uint32(b)
+	return nil
+}
+
+// begin starts a new message on cs.
+func (r *ChunkReader) begin(cs *chunkStream, format byte) error {
+	switch format {
+	case 0:
+		cs.head.Time, cs.delta = cs.field, 0
+	case 1, 2:
+		cs.delta = cs.field
+		cs.head.Time += cs.delta
+	case 3:
+		// After a type 0 the specification makes its time stamp the delta; what encoders mean is the same time again.
+		cs.head.Time += cs.delta
+	}
+	if limit := r.limit(cs.head.Type); cs.length > limit {
+		return fmt.Errorf("%w: message of type %d has %d bytes, more than %d", ErrProtocol, cs.head.Type, cs.length, limit)
+	}
+	cs.begun = true
+	cs.head.Body = make([]byte, 0, min(cs.length, allocateAhead))
+	return nil
+}
+
+func (r *ChunkReader) limit(msgType uint8) int {
+	switch msgType {
+	case TypeAudio, TypeVideo, TypeAggregate:
+		return r.limits.Media
+	}
+	return r.limits.Command
+}
+
+// readPayload reads the rest of a chunk.
+func (r *ChunkReader) readPayload(cs *chunkStream) error {
+	have := len(cs.head.Body)
+	n := min(cs.length-have, r.chunkSize)
+	if r.pending+n > r.limits.Media {
+		return fmt.Errorf("%w: more than %d bytes of unfinished messages", ErrProtocol, r.limits.Media)
+	}
+	for n > 0 {
+		step := min(n, allocateAhead)
+		cs.head.Body = grow(cs.head.Body, step, cs.length)
+		part := cs.head.Body[have : have+step]
+		if _, err := io.ReadFull(r.r, part); err != nil {
+			return err
+		}
+		r.read += int64(step)
+		r.pending += step
+		have += step
+		n -= step
+	}
+	return nil
+}
+
+// grow returns b longer by n, with room for at most total bytes, doubled as they come.
+func grow(b []byte, n, total int) []byte {
+	if len(b)+n > cap(b) {
+		bigger := make([]byte, len(b), min(max(2*cap(b), len(b)+n), total))
+		copy(bigger, b)
+		b = bigger
+	}
+	return b[:len(b)+n]
+}
+
+// obey does what a protocol control message says about the chunks themselves.
+func (r *ChunkReader) obey(m Message) error {
+	if m.Type != TypeSetChunkSize && m.Type != TypeAbort {
+		return nil
+	}
+	if len(m.Body) < 4 {
+		return fmt.Errorf("%w: control message %d of %d bytes", ErrProtocol, m.Type, len(m.Body))
+	}
+	value := binary.BigEndian.Uint32(m.Body)
+	if m.Type == TypeAbort {
+		if cs := r.streams[value]; cs != nil {
+			r.discard(cs)
+		}
+		return nil
+	}
+	if value == 0 || value > 0x7fffffff {
+		return fmt.Errorf("%w: chunk size %d", ErrProtocol, value)
+	}
+	r.chunkSize = int(min(value, maxChunkSize))
+	return nil
+}
+
+// discard forgets what has come of the message begun on cs.
+func (r *ChunkReader) discard(cs *chunkStream) {
+	r.pending -= len(cs.head.Body)
+	cs.head.Body = nil
+	cs.begun = false
+}
+
+// take returns the next n bytes, valid until the next read.
+func (r *ChunkReader) take(n int) ([]byte, error) {
+	b, err := r.r.Peek(n)
+	if err != nil {
+		if len(b) > 0 {
+			err = unexpected(err)
+		}
+		return nil, err
+	}
+	_, err = r.r.Discard(n)
+	r.read += int64(n)
+	return b, err
+}
+
+// unexpected makes io.EOF inside of a chunk io.ErrUnexpectedEOF.
+func unexpected(err error) error {
+	if err == io.EOF { //nolint:errorlint // only the bare value means a clean end
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

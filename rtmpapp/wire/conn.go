@@ -1,0 +1,160 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// What we tell a peer, and how long it may take to take a reply. Large chunks cost least on both sides.
+const (
+	WriteChunkSize = 60000
+	WindowSize     = 2_500_000
+	replyTimeout   = 10 * time.Second
+	minWindow      = 4 << 10 // a peer that wants an acknowledgement for less is not obeyed
+)
+
+// A Conn is a connection after its handshake: it reads and writes messages, acknowledges what it reads and answers pings.
+// One goroutine may read while any number write.
+type Conn struct {
+	conn   net.Conn
+	reader *ChunkReader
+
+	window int64 // acknowledge after so many bytes
+	acked  int64
+
+	interrupted atomic.Bool
+
+	mu        sync.Mutex // orders the writes; it is held around a socket write, but nobody waits for it to read or to end
+	chunkSize int
+	buf       []byte
+}
+
+// NewConn returns a Conn over conn, the handshake of which is done.
+func NewConn(conn net.Conn, limits Limits) *Conn {
+	return &Conn{
+		conn:      conn,
+		reader:    NewChunkReader(conn, limits),
+		window:    WindowSize,
+		chunkSize: defaultChunkSize,
+	}
+}
+
+// SetLimits changes what the peer may make us hold. It is for the goroutine that reads.
+func (c *Conn) SetLimits(limits Limits) { c.reader.SetLimits(limits) }
+
+// BytesRead returns how many bytes were read as messages. It is for the goroutine that reads.
+func (c *Conn) BytesRead() int64 { return c.reader.BytesRead() }
+
+// ReadMessage returns the next message that is not about the connection itself.
+func (c *Conn) ReadMessage() (Message, error) {
+	for {
+		m, err := c.reader.ReadMessage()
+		if err != nil {
+			return m, err
+		}
+		if err := c.acknowledge(); err != nil {
+			return m, err
+		}
+		switch m.Type {
+		case TypeSetChunkSize, TypeAbort, TypeAck, TypeSetPeerBandwidth:
+		case TypeWindowAckSize:
+			if len(m.Body) >= 4 {
+				c.window = max(minWindow, int64(binary.BigEndian.Uint32(m.Body)))
+			}
+		case TypeUserControl:
+			if err := c.control(m); err != nil {
+				return m, err
+			}
+		default:
+			return m, nil
+		}
+	}
+}
+
+// acknowledge tells the peer what has come in, each time it is a window more.
+func (c *Conn) acknowledge() error {
+	read := c.reader.BytesRead()
+	if read-c.acked < c.window {
+		return nil
+	}
+	c.acked = read
+	return c.Write(Control(TypeAck, uint32(read)))
+}
+
+// control answers a ping; other user control events, known or not, tell us nothing.
+func (c *Conn) control(m Message) error {
+	if len(m.Body) < 6 || binary.BigEndian.Uint16(m.Body) != EventPingRequest {
+		return nil
+	}
+	return c.Write(UserControl(EventPingResponse, binary.BigEndian.Uint32(m.Body[2:])))
+}
+
+// Write sends messages in one write. A SetChunkSize among them holds for those after it.
+func (c *Conn) Write(messages ...Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf = c.buf[:0]
+	for _, m := range messages {
+		c.buf = AppendMessage(c.buf, chunkStreamFor(m.Type), m, c.chunkSize)
+		if m.Type == TypeSetChunkSize {
+			c.chunkSize = int(binary.BigEndian.Uint32(m.Body))
+		}
+	}
+	if err := c.conn.SetWriteDeadline(time.Now().Add(replyTimeout)); err != nil {
+		return fmt.Errorf("setting the write deadline: %w", err)
+	}
+	_, err := c.conn.Write(c.buf)
+	if cap(c.buf) > allocateAhead {
+		c.buf = nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing RTMP messages: %w", err)
+	}
+	return nil
+}
+
+// WriteChunks sends chunks that are ready, which must be of WriteChunkSize, within the given time. It returns how many
+// bytes were taken. bufs is consumed.
+func (c *Conn) WriteChunks(bufs *net.Buffers, limit time.Duration) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit > 0 {
+		if err := c.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return 0, fmt.Errorf("setting the write deadline: %w", err)
+		}
+	}
+	if c.interrupted.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := bufs.WriteTo(c.conn)
+	if err != nil {
+		return n, fmt.Errorf("writing RTMP chunks: %w", err)
+	}
+	return n, nil
+}
+
+// Interrupt ends the WriteChunks under way and all later ones with os.ErrDeadlineExceeded. Write still works where no
+// message was cut.
+func (c *Conn) Interrupt() {
+	c.interrupted.Store(true)
+	_ = c.conn.SetWriteDeadline(time.Now()) // a connection that fails here fails at the write
+}
+
+func chunkStreamFor(msgType uint8) uint8 {
+	switch msgType {
+	case TypeAudio:
+		return ChunkAudio
+	case TypeVideo:
+		return ChunkVideo
+	case TypeDataAMF0:
+		return ChunkData
+	case TypeCommandAMF0:
+		return ChunkCommand
+	}
+	return chunkControl
+}
