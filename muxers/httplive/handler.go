@@ -89,7 +89,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, ses *live.Sessi
 	defer out.close()
 	var bufs [][]byte
 	for {
-		bufs, err = reader.Next(bufs)
+		bufs, err = reader.Next(ses.Context(), bufs)
 		if err != nil {
 			return started, err
 		}

@@ -26,19 +26,55 @@ type output struct {
 	rc       *http.ResponseController
 	ses      *live.Session
 	http1    bool
-	deadline time.Time // the one in force; HTTP/1 only
-	stop     func() bool
-	unblock  chan struct{} // closed when the unblocking of a write, once begun, is over
+	deadline time.Time     // the one in force; HTTP/1 only
+	stop     func() bool   // calls off the interruption
+	over     chan struct{} // closed when the response is done with
+	idle     chan struct{} // closed when the interruption, once begun, is over
 }
 
 func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *output {
-	o := &output{w: w, rc: http.NewResponseController(w), ses: ses, http1: r.ProtoMajor == 1, unblock: make(chan struct{})}
-	// A session that is ended from this side must not wait for a socket that takes nothing.
-	o.stop = context.AfterFunc(ses.Context(), func() {
-		defer close(o.unblock)
-		_ = o.rc.SetWriteDeadline(time.Now())
-	})
+	o := &output{
+		w:     w,
+		rc:    http.NewResponseController(w),
+		ses:   ses,
+		http1: r.ProtoMajor == 1,
+		over:  make(chan struct{}),
+		idle:  make(chan struct{}),
+	}
+	o.stop = context.AfterFunc(ses.Context(), o.interrupt)
 	return o
+}
+
+// interruptEvery is how often a write is interrupted anew: a wrapper may set its own deadline after ours.
+const interruptEvery = 100 * time.Millisecond
+
+// interrupt ends the write under way, if there is one, of a session that was ended from this side: that must not wait for
+// a socket that takes nothing. It runs beside the handler, so it goes past the wrappers, which are the handler's alone, to
+// net/http's own writer.
+func (o *output) interrupt() {
+	defer close(o.idle)
+	rc := http.NewResponseController(innermost(o.w))
+	ticker := time.NewTicker(interruptEvery)
+	defer ticker.Stop()
+	for {
+		_ = rc.SetWriteDeadline(time.Now()) // a writer without deadlines is ended by its client
+		select {
+		case <-o.over:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// innermost returns the writer that all others wrap.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
 }
 
 // begin sends the headers.
@@ -87,9 +123,6 @@ func (o *output) arm(limit time.Duration) {
 		o.deadline = o.deadline.Add(deadlineStep)
 	}
 	_ = o.rc.SetWriteDeadline(o.deadline) // a writer without deadlines is ended by its context
-	if o.ses.Err() != nil {
-		_ = o.rc.SetWriteDeadline(now)
-	}
 }
 
 func (o *output) disarm() {
@@ -98,9 +131,10 @@ func (o *output) disarm() {
 	}
 }
 
-// close waits for whoever else may be using the response.
+// close waits until nobody else uses the response.
 func (o *output) close() {
+	close(o.over)
 	if !o.stop() {
-		<-o.unblock
+		<-o.idle
 	}
 }
