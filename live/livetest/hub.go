@@ -23,7 +23,7 @@ func Request(key live.Key) live.Request {
 }
 
 // Publish puts a publisher on air that has written nothing yet, and fails the test if it is refused. It is closed at the
-// end of the test at the latest; within a synctest bubble the test closes it itself if the stream has a reconnect window.
+// end of the test at the latest.
 func Publish(t testing.TB, hub *live.Hub, key live.Key) *live.Publisher {
 	t.Helper()
 	p, err := hub.Publish(context.Background(), Request(key))
