@@ -1,0 +1,8 @@
+package live
+
+// LogLen returns how many frames the log of s holds.
+func LogLen(s *Stream) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.log.next - s.log.first)
+}
