@@ -87,7 +87,6 @@ tools() {
 
 # golangci_lint runs it. The first time it is built for this Go, in a module of its own that enters nobody's go.mod.
 golangci_lint() {
-	local bin
 	bin=$cache/golangci-lint-$golangci_lint_version-$(go env GOVERSION)
 	if [ ! -x "$bin" ]; then
 		echo "building golangci-lint $golangci_lint_version; this takes some minutes the first time"
@@ -109,7 +108,7 @@ golangci_lint() {
 
 # format checks with the gofumpt and the order of imports that golangci-lint holds.
 format() {
-	golangci_lint fmt --diff || fail "not formatted: run golangci-lint fmt"
+	golangci_lint fmt --diff || fail "not formatted: run $bin fmt"
 }
 
 vet() {
@@ -155,13 +154,15 @@ unit() {
 
 fuzz() {
 	local package target count=0
+	grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u >"$work/fuzzed"
 	while read -r package; do
+		go test -list '^Fuzz' "$package" >"$work/targets"
 		while read -r target; do
 			printf -- '--- %s %s\n' "$package" "$target"
-			fuzz_one "$package" "$target"
+			fuzz_one "$package" "$target" </dev/null
 			count=$((count + 1))
-		done < <(go test -list '^Fuzz' "$package" | grep '^Fuzz')
-	done < <(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u)
+		done < <(grep '^Fuzz' "$work/targets")
+	done <"$work/fuzzed"
 	[ $count -gt 0 ] || fail "no fuzz target was found"
 	echo "$count fuzz targets"
 }

@@ -183,8 +183,8 @@ caddy-rtmp is up.
     ffmpeg             ffmpeg -re -i film.mp4 -c copy -f flv $rtmp/live/test
   Play
     HTTP-FLV           $https/live/test.flv
-    HLS (MPEG-TS)      $https/live/test.m3u8
-    HLS (fMP4)         $https/live/test/index.m3u8
+    HLS                $https/live/test.m3u8
+                       $https/live/test/index.m3u8
     HTTP-TS            $https/live/test.ts
     RTMP               $rtmp/live/test
     without TLS        $http/live/test.flv  (and the others)
