@@ -19,7 +19,7 @@ const tablesEvery = 250
 
 // Size returns an upper bound of what AppendFrame appends for f.
 func (m *Muxer) Size(f *live.Frame) int {
-	if f.Config {
+	if !f.Media() {
 		return 0
 	}
 	m.follow(f.Setup())
@@ -37,7 +37,7 @@ func (m *Muxer) Size(f *live.Frame) int {
 
 // AppendFrame appends the packets of f to b. It allocates only if b has no room, or f comes with another setup.
 func (m *Muxer) AppendFrame(b []byte, f *live.Frame) []byte {
-	if f.Config {
+	if !f.Media() {
 		return b
 	}
 	m.follow(f.Setup())
@@ -91,7 +91,7 @@ func (m *Muxer) trackOf(f *live.Frame) *track {
 	if f.Kind == live.KindAudio {
 		t = m.audio
 	}
-	if f.Config || t == nil || t.kind != f.Kind || t.number != f.Track || t.codec != f.Codec {
+	if !f.Media() || t == nil || t.kind != f.Kind || t.number != f.Track || t.codec != f.Codec {
 		return nil
 	}
 	return t
