@@ -39,6 +39,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
+	t.Helper()
 	return &site{t: t, API: &stats.API{
 		Hub:     new(live.Hub),
 		Server:  "vid-3k20x1a",
@@ -80,7 +81,7 @@ func (s *site) get(url string) string {
 }
 
 func (s *site) do(method, url string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, url, nil)
+	r := httptest.NewRequest(method, url, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -225,7 +226,7 @@ func TestPages(t *testing.T) {
 	s := newSite(t)
 	for i := range 12 {
 		v := s.view(live.Request{Protocol: live.ProtocolHLS, Key: live.Key{App: "live", Name: fmt.Sprint(i)}})
-		defer v.Close(nil)
+		t.Cleanup(func() { v.Close(nil) })
 	}
 	var all []string
 	for _, info := range s.Hub.Snapshot().Sessions {

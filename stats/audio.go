@@ -25,10 +25,10 @@ func aacRow(config []byte) *audioRow {
 	object := r.aacObject()
 	rate := r.aacRate()
 	channels := aacChannels[r.bits(4)]
-	switch {
-	case object == aacSBR || object == aacPS:
+	switch object {
+	case aacSBR, aacPS:
 		rate = r.aacRate()
-	case object == aacLC:
+	case aacLC:
 		object, rate = r.aacExtension(rate)
 	}
 	row := &audioRow{Codec: "AAC", Profile: other}
@@ -95,8 +95,10 @@ func (r *bitReader) aacRate() int {
 // aacExtension looks behind an LC configuration for the backward compatible announcement of SBR and parametric stereo,
 // and returns what is in force then.
 func (r *bitReader) aacExtension(rate int) (object, newRate int) {
-	rest := *r // what is missing here is no failure
-	if rest.bits(1); rest.bits(1) == 1 {
+	// What is missing here is no failure, so a copy reads on.
+	rest := *r
+	rest.bits(1) // frameLengthFlag
+	if rest.bits(1) == 1 {
 		rest.bits(14) // coreCoderDelay
 	}
 	extended := rest.bits(1) == 1

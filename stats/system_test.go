@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -17,7 +18,7 @@ import (
 func TestSummaries(t *testing.T) {
 	a := &API{Hub: new(live.Hub), System: new(System), Version: "v1.2.3-rc.1+x"}
 	rec := httptest.NewRecorder()
-	a.ServeHTTP(rec, httptest.NewRequest("GET", "/api/v1/summaries", nil))
+	a.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/api/v1/summaries", http.NoBody))
 	const want = "code server service pid data ok now_ms self version pid ppid argv cwd mem_kbyte mem_percent cpu_percent " +
 		"srs_uptime system cpu_percent disk_read_KBps disk_write_KBps disk_busy_percent mem_ram_kbyte mem_ram_percent " +
 		"mem_swap_kbyte mem_swap_percent cpus cpus_online uptime ilde_time load_1m load_5m load_15m net_sample_time " +
