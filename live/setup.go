@@ -49,14 +49,15 @@ func (s *Setup) Track(k Kind) (t Track, ok bool) {
 	return Track{}, false
 }
 
-// Since returns the metadata and configurations of s that were not in force in old, dated at time.
+// Since returns the metadata and configurations of s that were not in force in old. The configurations are dated at time,
+// the metadata at 0, since ffmpeg takes it for a subtitle track at any other time.
 func (s *Setup) Since(old *Setup, time int64) []*Frame {
 	if s == nil || s == old {
 		return nil
 	}
 	var news []*Frame
 	if s.metadata != nil && s.metadata != old.Metadata() {
-		news = append(news, s.metadata.at(time, s))
+		news = append(news, s.metadata.at(0, s))
 	}
 	for _, t := range s.tracks {
 		if t.Config == nil {
