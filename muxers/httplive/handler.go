@@ -29,6 +29,8 @@ type Format struct {
 type Handler struct {
 	Hub    *live.Hub
 	Format Format
+	// Began, if set, is told of each viewer's session before anything is written.
+	Began func(r *http.Request, ses *live.Session)
 }
 
 // Match tells whether the handler is meant by r's path.
@@ -63,6 +65,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	ses, err := h.Hub.Play(r.Context(), Request(r, h.Format.Protocol, key), wait)
 	if err != nil {
 		return err
+	}
+	if h.Began != nil {
+		h.Began(r, ses)
 	}
 	if r.Method == http.MethodHead {
 		h.head(w)

@@ -45,8 +45,13 @@ func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *outpu
 	return o
 }
 
-// interruptEvery is how often a write is interrupted anew: a wrapper may set its own deadline after ours.
-const interruptEvery = 100 * time.Millisecond
+// When a session is ended from this side, a write under way has interruptAfter to end by itself, so that the response of
+// a viewer who keeps up ends as it should. Then it is interrupted, and anew after each interruptEvery, since a wrapper may
+// set its own deadline after ours.
+const (
+	interruptAfter = 250 * time.Millisecond
+	interruptEvery = 100 * time.Millisecond
+)
 
 // interrupt ends the write under way, if there is one, of a session that was ended from this side: that must not wait for
 // a socket that takes nothing. It runs beside the handler, so it goes past the wrappers, which are the handler's alone, to
@@ -54,14 +59,15 @@ const interruptEvery = 100 * time.Millisecond
 func (o *output) interrupt() {
 	defer close(o.idle)
 	rc := http.NewResponseController(innermost(o.w))
-	ticker := time.NewTicker(interruptEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(interruptAfter)
+	defer timer.Stop()
 	for {
-		_ = rc.SetWriteDeadline(time.Now()) // a writer without deadlines is ended by its client
 		select {
 		case <-o.over:
 			return
-		case <-ticker.C:
+		case <-timer.C:
+			_ = rc.SetWriteDeadline(time.Now()) // a writer without deadlines is ended by its client
+			timer.Reset(interruptEvery)
 		}
 	}
 }

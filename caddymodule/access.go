@@ -1,0 +1,224 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// Access says who may publish, or play. A client is admitted if no Deny range holds its address, if an Allow range or a
+// match set fits where there are any, and if one authenticator accepts it where there are any.
+type Access struct {
+	// MatchersRaw are Caddy's HTTP request matchers. Within a set all must match; of several sets one must. They look at
+	// a request with the method PUBLISH or PLAY, the path /app/stream, the query and the address of the client. Use
+	// remote_ip, not client_ip.
+	MatchersRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// Allow holds address ranges in CIDR form; `private_ranges` and `all` are understood too.
+	Allow []string `json:"allow,omitempty"`
+
+	// Deny holds address ranges like Allow, and goes before it.
+	Deny []string `json:"deny,omitempty"`
+
+	// AuthenticatorsRaw are modules that prove who a client is. One of them must accept.
+	AuthenticatorsRaw []json.RawMessage `json:"authenticate,omitempty" caddy:"namespace=rtmp.authenticators inline_key=authenticator"`
+
+	action         live.Action
+	matchers       caddyhttp.MatcherSets
+	allow, deny    ranges
+	authenticators []live.Guard
+	logger         *zap.Logger
+	warned         sync.Once
+}
+
+func (a *Access) provision(ctx caddy.Context, action live.Action, logger *zap.Logger) error {
+	a.action = action
+	a.logger = logger
+	mods, err := ctx.LoadModule(a, "MatchersRaw")
+	if err != nil {
+		return fmt.Errorf("loading matchers: %w", err)
+	}
+	if err := a.matchers.FromInterface(mods); err != nil {
+		return fmt.Errorf("loading matchers: %w", err)
+	}
+	if a.allow, err = parseRanges(a.Allow); err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	if a.deny, err = parseRanges(a.Deny); err != nil {
+		return fmt.Errorf("deny: %w", err)
+	}
+	guards, err := ctx.LoadModule(a, "AuthenticatorsRaw")
+	if err != nil {
+		return fmt.Errorf("loading authenticators: %w", err)
+	}
+	list, _ := guards.([]any)
+	for _, g := range list {
+		guard, ok := g.(live.Guard)
+		if !ok {
+			return fmt.Errorf("%T is no authenticator", g)
+		}
+		a.authenticators = append(a.authenticators, guard)
+	}
+	return nil
+}
+
+// admit implements live.Guard.
+func (a *Access) admit(ctx context.Context, r *live.Request) error {
+	address := r.Remote.Addr()
+	if a.deny.contain(address) {
+		return live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
+	}
+	if err := a.checkOrigin(r); err != nil {
+		return err
+	}
+	return a.authenticate(ctx, r)
+}
+
+// checkOrigin asks the rules about where a client comes from.
+func (a *Access) checkOrigin(r *live.Request) error {
+	address := r.Remote.Addr()
+	if len(a.matchers) == 0 && len(a.allow) == 0 {
+		if a.action == live.ActionPlay || len(a.authenticators) > 0 || privateRanges.contain(address) {
+			return nil
+		}
+		a.warned.Do(func() {
+			a.logger.Warn("refused a publisher from a public address, since this app has no publish rule; "+
+				"add a publish block with allow, match or authenticate to admit it", zap.Stringer("address", address))
+		})
+		return live.Refuse(live.ErrDenied,
+			"without a publish rule this server takes publishers from loopback and private addresses only, not from %s", address)
+	}
+	if a.allow.contain(address) {
+		return nil
+	}
+	if len(a.matchers) > 0 {
+		ok, err := a.matchers.AnyMatchWithError(syntheticRequest(r))
+		if err != nil {
+			return fmt.Errorf("matching: %w", err)
+		}
+		if ok {
+			return nil
+		}
+	}
+	return live.Refuse(live.ErrDenied, "no rule lets you %s from %s", a.action, address)
+}
+
+// authenticate asks one authenticator after the other until one accepts.
+func (a *Access) authenticate(ctx context.Context, r *live.Request) error {
+	var refusals []error
+	for _, g := range a.authenticators {
+		err := g.Admit(ctx, r)
+		if err == nil {
+			return nil
+		}
+		refusals = append(refusals, err)
+	}
+	return errors.Join(refusals...)
+}
+
+// syntheticRequest makes an HTTP request of r, for Caddy's matchers.
+func syntheticRequest(r *live.Request) *http.Request {
+	req := &http.Request{
+		Method:     strings.ToUpper(r.Action.String()),
+		URL:        &url.URL{Path: "/" + r.Key.App + "/" + r.Key.Name, RawQuery: r.Query},
+		Proto:      "RTMP/1.0",
+		Header:     make(http.Header),
+		Host:       r.Host,
+		RemoteAddr: r.Remote.String(),
+		TLS:        r.TLS,
+	}
+	req.RequestURI = req.URL.RequestURI()
+	if r.UserAgent != "" {
+		req.Header.Set("User-Agent", r.UserAgent)
+	}
+	if r.PageURL != "" {
+		req.Header.Set("Referer", r.PageURL)
+	}
+	repl := caddy.NewReplacer()
+	setPlaceholders(repl, r)
+	return caddyhttp.PrepareRequest(req, repl, nil, nil)
+}
+
+// setPlaceholders makes the {rtmp.*} placeholders known to repl.
+func setPlaceholders(repl *caddy.Replacer, r *live.Request) {
+	vhost := r.Key.Vhost
+	if vhost == "" {
+		vhost = live.DefaultVhost
+	}
+	repl.Set("rtmp.vhost", vhost)
+	repl.Set("rtmp.app", r.Key.App)
+	repl.Set("rtmp.stream", r.Key.Name)
+	repl.Set("rtmp.action", r.Action.String())
+	repl.Set("rtmp.protocol", r.Protocol)
+	repl.Set("rtmp.remote_ip", r.Remote.Addr().String())
+}
+
+// ranges is a set of address ranges.
+type ranges []netip.Prefix
+
+// privateRanges holds loopback, private and link-local addresses.
+var privateRanges = mustRanges("private_ranges", "169.254.0.0/16", "fe80::/10")
+
+// allRanges holds every address.
+var allRanges = []string{"0.0.0.0/0", "::/0"}
+
+func mustRanges(list ...string) ranges {
+	r, err := parseRanges(list)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// parseRanges reads addresses, ranges in CIDR form and the names all and private_ranges.
+func parseRanges(list []string) (ranges, error) {
+	repl := caddy.NewReplacer()
+	var set ranges
+	for _, raw := range list {
+		texts := []string{repl.ReplaceAll(raw, "")}
+		switch texts[0] {
+		case "all":
+			texts = allRanges
+		case "private_ranges":
+			texts = caddyhttp.PrivateRangesCIDR()
+		}
+		for _, text := range texts {
+			p, err := caddyhttp.CIDRExpressionToPrefix(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither an address range, all nor private_ranges: %w", text, err)
+			}
+			set = append(set, p)
+		}
+	}
+	return set, nil
+}
+
+func (r ranges) contain(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(r, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// admit implements live.Policy for all apps.
+func (a *App) admit(ctx context.Context, r *live.Request) error {
+	app := a.application(r.Key.App)
+	if app == nil {
+		return live.Refuse(live.ErrApp, "there is no app %q on this server", r.Key.App)
+	}
+	if r.Action == live.ActionPublish {
+		return app.Publish.admit(ctx, r)
+	}
+	return app.Play.admit(ctx, r)
+}

@@ -1,0 +1,88 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/stats"
+)
+
+func init() {
+	caddy.RegisterModule(new(APIHandler))
+}
+
+// Version is the version of caddy-rtmp that the API tells.
+const Version = "0.1.0"
+
+// APIHandler serves SRS's HTTP API below `/api/`. Other paths go to the next handler. It does not load without an Auth:
+// the API shows who watches what, and ends sessions.
+type APIHandler struct {
+	// Auth says who may call. It must be given.
+	Auth *APIAuth `json:"auth,omitempty"`
+
+	api *stats.API
+}
+
+// CaddyModule returns the Caddy module information.
+func (*APIHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.rtmp_api", New: func() caddy.Module { return new(APIHandler) }}
+}
+
+// Provision sets up the handler.
+func (h *APIHandler) Provision(ctx caddy.Context) error {
+	app, err := configuredApp(ctx)
+	if err != nil {
+		return err
+	}
+	if h.Auth.empty() {
+		return fmt.Errorf("rtmp_api needs an auth: loopback, token, basic, or by_site if the site authenticates by itself")
+	}
+	if err := h.Auth.provision(ctx); err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	e := app.engine
+	h.api = &stats.API{
+		Hub:               e.hub,
+		Rates:             e.rates,
+		System:            e.system,
+		Server:            e.server,
+		Service:           e.service,
+		Version:           Version,
+		HLS:               e.hlsFragment,
+		AllowJSONPChanges: h.Auth.byToken,
+	}
+	return nil
+}
+
+// hlsFragment tells that every vhost has HLS, and how long its segments are by default.
+func (e *engine) hlsFragment(string) (fragment time.Duration, enabled bool) {
+	return e.hlsConfig(live.Key{App: anyApplication}).Segment, true
+}
+
+// ServeHTTP answers an API request of an authenticated caller, or passes on. A CORS preflight goes before authentication,
+// since browsers send it without.
+func (h *APIHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") {
+		return next.ServeHTTP(w, r)
+	}
+	if stats.CORS(w, r) {
+		return nil
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return h.Auth.serve(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		h.api.ServeHTTP(w, r)
+		return nil
+	}))
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*APIHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*APIHandler)(nil)
+)

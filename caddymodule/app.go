@@ -1,0 +1,224 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// appName is the app's module ID and the name of its global option.
+const appName = "rtmp"
+
+// The defaults of App.
+const (
+	defaultListen        = ":1935"
+	defaultShutdownGrace = caddy.Duration(5 * time.Second)
+)
+
+// App takes live streams by RTMP and RTMPS and makes them available to the rtmp_flv, rtmp_ts, rtmp_hls and rtmp_api
+// handlers. Publishers and viewers survive a reload of the configuration.
+type App struct {
+	// Servers are the listeners for RTMP, by a name of your choice. Default: one on `:1935`.
+	Servers map[string]*Server `json:"servers,omitempty"`
+
+	// Applications are the RTMP apps, by name: the first part of a stream's path. `*` stands for every app that has no
+	// entry of its own. Default: `*` with its defaults, so that every app exists.
+	Applications map[string]*Application `json:"applications,omitempty"`
+
+	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
+	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
+
+	// HandshakeTimeout bounds the beginning of a connection: PROXY header, TLS and RTMP's handshake. Default: 5s.
+	HandshakeTimeout caddy.Duration `json:"handshake_timeout,omitempty"`
+
+	// ConnectTimeout bounds the time from the handshake to the publish or play command. Default: 10s.
+	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
+
+	ctx       caddy.Context
+	logger    *zap.Logger
+	slogger   *slog.Logger
+	engine    *engine
+	policy    *live.Policy
+	listeners []net.Listener
+	started   bool
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets up the app: defaults, servers, applications, and its reference to the engine.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.slogger = ctx.Slogger()
+	a.setDefaults()
+	for name, s := range a.Servers {
+		if err := s.provision(ctx); err != nil {
+			return fmt.Errorf("server %q: %w", name, err)
+		}
+	}
+	for name, app := range a.Applications {
+		if err := app.provision(ctx, a.logger.With(zap.String("app", name))); err != nil {
+			return fmt.Errorf("application %q: %w", name, err)
+		}
+	}
+	if err := a.awaitStopping(ctx); err != nil {
+		return err
+	}
+	a.policy = &live.Policy{
+		Guard:    live.GuardFunc(a.admit),
+		Observer: live.ObserverFunc(a.observe),
+		Rules:    a.rules,
+	}
+	engine, err := loadEngine()
+	if err != nil {
+		return err
+	}
+	a.engine = engine
+	return nil
+}
+
+func (a *App) setDefaults() {
+	if len(a.Servers) == 0 {
+		a.Servers = map[string]*Server{"srv0": {Listen: []string{defaultListen}}}
+	}
+	if len(a.Applications) == 0 {
+		a.Applications = map[string]*Application{anyApplication: {}}
+	}
+	timeouts := rtmpapp.DefaultTimeouts()
+	setDefault(&a.ShutdownGrace, time.Duration(defaultShutdownGrace))
+	setDefault(&a.HandshakeTimeout, timeouts.Handshake)
+	setDefault(&a.ConnectTimeout, timeouts.Connect)
+}
+
+func setDefault(d *caddy.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = caddy.Duration(value)
+	}
+}
+
+// awaitStopping lets the engine end its sessions when the process does. By the time of Stop it would be too late: the
+// http app, which may be stopped before, waits for its responses.
+func (a *App) awaitStopping(ctx caddy.Context) error {
+	app, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("getting the events app: %w", err)
+	}
+	return app.(*caddyevents.App).On("stopping", stoppingHandler{a})
+}
+
+// stoppingHandler is the events app's handler of "stopping".
+type stoppingHandler struct{ app *App }
+
+// Handle ends all sessions if the process is about to exit. A reload stops the old configuration too, and must end none.
+func (h stoppingHandler) Handle(context.Context, caddy.Event) error {
+	if !caddy.Exiting() {
+		return nil
+	}
+	if err := h.app.engine.drain(time.Duration(h.app.ShutdownGrace)); err != nil {
+		h.app.logger.Warn("not all sessions ended within the shutdown grace", zap.Error(err))
+	}
+	return nil
+}
+
+// Validate checks what the parts cannot see alone.
+func (a *App) Validate() error {
+	seen := make(map[string]string)
+	for name, s := range a.Servers {
+		for _, address := range s.Listen {
+			if other, ok := seen[address]; ok {
+				return fmt.Errorf("servers %q and %q both listen on %s", other, name, address)
+			}
+			seen[address] = name
+		}
+	}
+	return nil
+}
+
+// Start opens all listeners, puts this configuration in force and begins to accept connections. If one listener fails
+// none stays open, and the configuration before stays in force.
+func (a *App) Start() error {
+	for name, s := range a.Servers {
+		listeners, err := s.listen(a.ctx)
+		if err != nil {
+			a.closeListeners()
+			return fmt.Errorf("server %q: %w", name, err)
+		}
+		a.listeners = append(a.listeners, listeners...)
+	}
+	a.started = true
+	a.engine.activate(a)
+	for _, ln := range a.listeners {
+		go a.serve(ln)
+	}
+	for name, s := range a.Servers {
+		if err := s.manageCertificates(a.ctx); err != nil {
+			return fmt.Errorf("server %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// serve ends when its listener is closed, by Stop.
+func (a *App) serve(ln net.Listener) {
+	a.logger.Info("accepting RTMP connections", zap.Stringer("address", ln.Addr()))
+	err := a.engine.rtmp.Serve(ln)
+	a.logger.Debug("no longer accepting RTMP connections", zap.Stringer("address", ln.Addr()), zap.Error(err))
+}
+
+// Stop closes the listeners and withdraws this configuration. Sessions live on: with the configuration that follows, or
+// until the engine ends.
+func (a *App) Stop() error {
+	if !a.started {
+		return nil
+	}
+	a.started = false
+	a.closeListeners()
+	a.engine.deactivate(a)
+	return nil
+}
+
+// Cleanup gives the reference to the engine back. After a failed Start it is all that Caddy calls.
+func (a *App) Cleanup() error {
+	if a.engine == nil {
+		return nil
+	}
+	stopErr := a.Stop()
+	a.engine = nil
+	if err := releaseEngine(); err != nil {
+		return fmt.Errorf("ending the live-streaming engine: %w", err)
+	}
+	return stopErr
+}
+
+func (a *App) closeListeners() {
+	for _, ln := range a.listeners {
+		if err := ln.Close(); err != nil {
+			a.logger.Warn("closing a listener", zap.Stringer("address", ln.Addr()), zap.Error(err))
+		}
+	}
+	a.listeners = nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

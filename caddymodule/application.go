@@ -1,0 +1,237 @@
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
+)
+
+// anyApplication is the entry for apps that have none of their own.
+const anyApplication = "*"
+
+// Application holds the rules of one RTMP app, for all protocols.
+type Application struct {
+	// Publish says who may publish. Default: clients on loopback and private addresses.
+	Publish *Access `json:"publish,omitempty"`
+
+	// Play says who may play. Default: everybody.
+	Play *Access `json:"play,omitempty"`
+
+	// OnConflict says what happens to a second publisher of a stream: `reject` refuses it, `replace` lets it replace the
+	// first once it was admitted, `auto` does so if the first has sent nothing for 2 s. Default: `auto`.
+	OnConflict string `json:"on_conflict,omitempty"`
+
+	// Latency is how long frames are gathered before they are written to viewers: `low` (20ms), `normal` (100ms),
+	// `dense` (350ms) or a duration from 1ms to 5s. More costs less. Default: `normal`.
+	Latency string `json:"latency,omitempty"`
+
+	// GOPCache bounds how far back a new viewer may start, at a key frame. Default: 10s, 32 MiB.
+	GOPCache *GOPCache `json:"gop_cache,omitempty"`
+
+	// Lag bounds how far a slow viewer may fall behind before it jumps to the newest key frame. Default: 10s, 16 MiB.
+	Lag *Bound `json:"lag,omitempty"`
+
+	// WriteTimeout ends a viewer whose connection has not taken one batch of data for so long. Default: 10s.
+	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
+
+	// Wait is how long an HTTP viewer waits for a publisher before it gets 404; 0 is not at all. Default: 5s.
+	Wait *caddy.Duration `json:"wait,omitempty"`
+
+	// FirstPacketTimeout ends a publisher that has sent no media for so long after its start. Default: 20s.
+	FirstPacketTimeout caddy.Duration `json:"first_packet_timeout,omitempty"`
+
+	// IdleTimeout ends a publisher that has sent no media for so long. Default: 10s.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// ReconnectWindow keeps viewers attached for so long after the publisher has gone, so that they go on when it comes
+	// back. Default: 0, which ends them with the publisher.
+	ReconnectWindow caddy.Duration `json:"reconnect_window,omitempty"`
+
+	// HLS holds the rules of HLS.
+	HLS *HLS `json:"hls,omitempty"`
+
+	rules live.Rules
+}
+
+// A Bound limits by duration and by size, whichever is reached first.
+type Bound struct {
+	// Duration is the limit in time. 0 means the default.
+	Duration caddy.Duration `json:"duration,omitempty"`
+
+	// Size is the limit in bytes. 0 means the default.
+	Size int64 `json:"size,omitempty"`
+}
+
+// A GOPCache is a Bound that can be switched off.
+type GOPCache struct {
+	Bound
+
+	// Off lets viewers start at the newest frame, and wait for the next key frame with a black picture.
+	Off bool `json:"off,omitempty"`
+}
+
+// HLS holds an app's rules of HLS.
+type HLS struct {
+	// Segment is how long a segment should be; it ends at the first key frame after that. Default: 2s.
+	Segment caddy.Duration `json:"segment,omitempty"`
+
+	// Window is how many segments a playlist lists. Default: 10.
+	Window int `json:"window,omitempty"`
+
+	// Sessions makes each viewer a client: asked for by the play rule, listed in the API and counted. Off serves plain
+	// files to everybody, which any cache can keep, and asks no rule. Default: true.
+	Sessions *bool `json:"sessions,omitempty"`
+}
+
+// latencies are the profiles by name.
+var latencies = map[string]time.Duration{
+	"":       100 * time.Millisecond,
+	"low":    20 * time.Millisecond,
+	"normal": 100 * time.Millisecond,
+	"dense":  350 * time.Millisecond,
+}
+
+// conflictRules are the rules by name.
+var conflictRules = map[string]live.ConflictRule{
+	"":        live.ConflictAuto,
+	"auto":    live.ConflictAuto,
+	"reject":  live.ConflictReject,
+	"replace": live.ConflictReplace,
+}
+
+// The bounds of a latency that is given as a duration.
+const (
+	minLatency = time.Millisecond
+	maxLatency = 5 * time.Second
+)
+
+// parseLatency returns what a latency profile or duration stands for.
+func parseLatency(s string) (time.Duration, error) {
+	if d, ok := latencies[s]; ok {
+		return d, nil
+	}
+	d, err := caddy.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("latency %q is neither low, normal, dense nor a duration", s)
+	}
+	if d < minLatency || d > maxLatency {
+		return 0, fmt.Errorf("latency %s is not between %s and %s", d, minLatency, maxLatency)
+	}
+	return d, nil
+}
+
+func (a *Application) provision(ctx caddy.Context, logger *zap.Logger) error {
+	if a.Publish == nil {
+		a.Publish = new(Access)
+	}
+	if a.Play == nil {
+		a.Play = new(Access)
+	}
+	if err := a.Publish.provision(ctx, live.ActionPublish, logger); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if err := a.Play.provision(ctx, live.ActionPlay, logger); err != nil {
+		return fmt.Errorf("play: %w", err)
+	}
+	if a.HLS == nil {
+		a.HLS = new(HLS)
+	}
+	if err := a.HLS.check(); err != nil {
+		return err
+	}
+	return a.setRules()
+}
+
+// setRules makes the rules of the stream core.
+func (a *Application) setRules() error {
+	r := live.DefaultRules()
+	var err error
+	if r.Latency, err = parseLatency(a.Latency); err != nil {
+		return err
+	}
+	conflict, ok := conflictRules[a.OnConflict]
+	if !ok {
+		return fmt.Errorf("on_conflict %q is neither auto, reject nor replace", a.OnConflict)
+	}
+	r.OnConflict = conflict
+	if a.GOPCache != nil {
+		a.GOPCache.apply(&r.Join)
+		if a.GOPCache.Off {
+			r.Join.Bytes = -1
+		}
+	}
+	if a.Lag != nil {
+		a.Lag.apply(&r.Lag)
+	}
+	for _, d := range []struct {
+		to   *time.Duration
+		from caddy.Duration
+	}{
+		{&r.WriteTimeout, a.WriteTimeout},
+		{&r.FirstPacketTimeout, a.FirstPacketTimeout},
+		{&r.IdleTimeout, a.IdleTimeout},
+		{&r.ReconnectWindow, a.ReconnectWindow},
+	} {
+		if d.from < 0 {
+			return fmt.Errorf("a duration of %s is negative", time.Duration(d.from))
+		}
+		if d.from > 0 {
+			*d.to = time.Duration(d.from)
+		}
+	}
+	if a.Wait != nil {
+		r.Wait = time.Duration(*a.Wait)
+	}
+	a.rules = r
+	return nil
+}
+
+func (b *Bound) apply(to *live.Bound) {
+	if b.Duration > 0 {
+		to.Time = time.Duration(b.Duration)
+	}
+	if b.Size > 0 {
+		to.Bytes = b.Size
+	}
+}
+
+// check sets the defaults and refuses what makes no playlist.
+func (h *HLS) check() error {
+	c := hls.DefaultConfig()
+	setDefault(&h.Segment, c.Segment)
+	if h.Window == 0 {
+		h.Window = c.Window
+	}
+	if h.Sessions == nil {
+		h.Sessions = &c.Sessions
+	}
+	if h.Segment < caddy.Duration(time.Second) || h.Segment > caddy.Duration(time.Minute) {
+		return fmt.Errorf("an HLS segment of %s is not between 1s and 1m", time.Duration(h.Segment))
+	}
+	if h.Window < 3 || h.Window > 1000 {
+		return fmt.Errorf("an HLS window of %d segments is not between 3 and 1000", h.Window)
+	}
+	return nil
+}
+
+// application returns the application of a name, nil if there is none.
+func (a *App) application(name string) *Application {
+	if app := a.Applications[name]; app != nil && name != anyApplication {
+		return app
+	}
+	return a.Applications[anyApplication]
+}
+
+// rules implements live.Policy.
+func (a *App) rules(k live.Key) (live.Rules, error) {
+	app := a.application(k.App)
+	if app == nil {
+		return live.Rules{}, live.Refuse(live.ErrApp, "there is no app %q on this server", k.App)
+	}
+	return app.rules, nil
+}

@@ -1,0 +1,310 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption(appName, parseApp)
+}
+
+// parseApp parses the global option. It may stand several times; what follows adds to what came before.
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	app := new(App)
+	if prev, ok := existing.(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(prev.Value, app); err != nil {
+			return nil, fmt.Errorf("reading the rtmp option before: %w", err)
+		}
+	}
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// An option parses one sub-directive, the name of which was just consumed.
+type option func(d *caddyfile.Dispenser) error
+
+// parseBlock parses the block that opens next, in which only the given options are known.
+func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) error {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		parse, ok := options[d.Val()]
+		if !ok {
+			return d.Errf("unknown %s option %q", what, d.Val())
+		}
+		if err := parse(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the app from the global option.
+//
+//	rtmp {
+//		server <address...> {
+//			tls [<name...>]
+//			listener_wrappers {
+//				<wrapper...>
+//			}
+//		}
+//		app <name> {
+//			publish {
+//				match [<matcher>] <args...>
+//				allow all|private_ranges|<ranges...>
+//				deny  all|private_ranges|<ranges...>
+//				authenticate <module> <args...>
+//			}
+//			play {
+//				...
+//			}
+//			on_conflict          auto|reject|replace
+//			latency              low|normal|dense|<duration>
+//			gop_cache            <duration> [<size>] | off
+//			lag                  <duration> [<size>]
+//			write_timeout        <duration>
+//			wait                 <duration>
+//			first_packet_timeout <duration>
+//			idle_timeout         <duration>
+//			reconnect_window     <duration>
+//			hls {
+//				segment  <duration>
+//				window   <count>
+//				sessions on|off
+//			}
+//		}
+//		shutdown_grace    <duration>
+//		handshake_timeout <duration>
+//		connect_timeout   <duration>
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "rtmp", map[string]option{
+		"server":            a.parseServer,
+		"app":               a.parseApplication,
+		"shutdown_grace":    durationOption(&a.ShutdownGrace),
+		"handshake_timeout": durationOption(&a.HandshakeTimeout),
+		"connect_timeout":   durationOption(&a.ConnectTimeout),
+	})
+}
+
+func (a *App) parseServer(d *caddyfile.Dispenser) error {
+	s := &Server{Listen: d.RemainingArgs()}
+	if len(s.Listen) == 0 {
+		return d.Err("a server needs an address, such as " + defaultListen)
+	}
+	err := parseBlock(d, "server", map[string]option{
+		"tls":               s.parseTLS,
+		"listener_wrappers": s.parseWrappers,
+	})
+	if err != nil {
+		return err
+	}
+	if a.Servers == nil {
+		a.Servers = make(map[string]*Server)
+	}
+	a.Servers["srv"+strconv.Itoa(len(a.Servers))] = s
+	return nil
+}
+
+func (s *Server) parseTLS(d *caddyfile.Dispenser) error {
+	s.AutomateNames = append(s.AutomateNames, d.RemainingArgs()...)
+	if len(s.TLSConnectionPolicies) == 0 {
+		s.TLSConnectionPolicies = caddytls.ConnectionPolicies{{ALPN: []string{"rtmp"}}}
+	}
+	return nil
+}
+
+func (s *Server) parseWrappers(d *caddyfile.Dispenser) error {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		unm, err := caddyfile.UnmarshalModule(d, "caddy.listeners."+name)
+		if err != nil {
+			return err
+		}
+		wrapper, ok := unm.(caddy.ListenerWrapper)
+		if !ok {
+			return d.Errf("%s is no listener wrapper", name)
+		}
+		s.ListenerWrappersRaw = append(s.ListenerWrappersRaw, caddyconfig.JSONModuleObject(wrapper, "wrapper", name, nil))
+	}
+	return nil
+}
+
+func (a *App) parseApplication(d *caddyfile.Dispenser) error {
+	var name string
+	if !d.AllArgs(&name) {
+		return d.ArgErr()
+	}
+	if a.Applications[name] != nil {
+		return d.Errf("the app %q is configured already", name)
+	}
+	app := new(Application)
+	err := parseBlock(d, "app", map[string]option{
+		"publish":              accessOption(&app.Publish),
+		"play":                 accessOption(&app.Play),
+		"on_conflict":          textOption(&app.OnConflict, checkConflict),
+		"latency":              textOption(&app.Latency, checkLatency),
+		"gop_cache":            app.parseGOPCache,
+		"lag":                  app.parseLag,
+		"write_timeout":        durationOption(&app.WriteTimeout),
+		"wait":                 app.parseWait,
+		"first_packet_timeout": durationOption(&app.FirstPacketTimeout),
+		"idle_timeout":         durationOption(&app.IdleTimeout),
+		"reconnect_window":     durationOption(&app.ReconnectWindow),
+		"hls":                  app.parseHLS,
+	})
+	if err != nil {
+		return err
+	}
+	if a.Applications == nil {
+		a.Applications = make(map[string]*Application)
+	}
+	a.Applications[name] = app
+	return nil
+}
+
+func checkConflict(s string) error {
+	if _, ok := conflictRules[s]; !ok {
+		return fmt.Errorf("%q is neither auto, reject nor replace", s)
+	}
+	return nil
+}
+
+func checkLatency(s string) error {
+	_, err := parseLatency(s)
+	return err
+}
+
+func (a *Application) parseGOPCache(d *caddyfile.Dispenser) error {
+	a.GOPCache = new(GOPCache)
+	args := d.RemainingArgs()
+	if len(args) == 1 && args[0] == "off" {
+		a.GOPCache.Off = true
+		return nil
+	}
+	return a.GOPCache.parse(d, args)
+}
+
+func (a *Application) parseLag(d *caddyfile.Dispenser) error {
+	a.Lag = new(Bound)
+	return a.Lag.parse(d, d.RemainingArgs())
+}
+
+func (b *Bound) parse(d *caddyfile.Dispenser, args []string) error {
+	if len(args) < 1 || len(args) > 2 {
+		return d.ArgErr()
+	}
+	if err := parseDuration(d, args[0], &b.Duration); err != nil {
+		return err
+	}
+	if len(args) == 2 {
+		size, err := humanize.ParseBytes(args[1])
+		if err != nil || size == 0 || size > 1<<40 {
+			return d.Errf("%q is no size; write it like 16MiB", args[1])
+		}
+		b.Size = int64(size)
+	}
+	return nil
+}
+
+func (a *Application) parseWait(d *caddyfile.Dispenser) error {
+	a.Wait = new(caddy.Duration)
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	if text == "0" {
+		return nil
+	}
+	return parseDuration(d, text, a.Wait)
+}
+
+func (a *Application) parseHLS(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	a.HLS = new(HLS)
+	return parseBlock(d, "hls", map[string]option{
+		"segment":  durationOption(&a.HLS.Segment),
+		"window":   a.HLS.parseWindow,
+		"sessions": a.HLS.parseSessions,
+	})
+}
+
+func (h *HLS) parseWindow(d *caddyfile.Dispenser) error {
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return d.Errf("%q is no number of segments", text)
+	}
+	h.Window = n
+	return nil
+}
+
+func (h *HLS) parseSessions(d *caddyfile.Dispenser) error {
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	if text != "on" && text != "off" {
+		return d.Errf("%q is neither on nor off", text)
+	}
+	on := text == "on"
+	h.Sessions = &on
+	return nil
+}
+
+// durationOption parses `<name> <duration>`.
+func durationOption(to *caddy.Duration) option {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if !d.AllArgs(&text) {
+			return d.ArgErr()
+		}
+		return parseDuration(d, text, to)
+	}
+}
+
+func parseDuration(d *caddyfile.Dispenser, text string, to *caddy.Duration) error {
+	duration, err := caddy.ParseDuration(text)
+	if err != nil || duration <= 0 {
+		return d.Errf("%q is no duration; write it like 500ms, 10s or 2m", text)
+	}
+	*to = caddy.Duration(duration)
+	return nil
+}
+
+// textOption parses `<name> <text>`, where check may refuse the text.
+func textOption(to *string, check func(string) error) option {
+	return func(d *caddyfile.Dispenser) error {
+		if !d.AllArgs(to) {
+			return d.ArgErr()
+		}
+		if err := check(*to); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	}
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Access)(nil)
+)

@@ -1,0 +1,189 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/flv"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/httplive"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/mpegts"
+)
+
+func init() {
+	caddy.RegisterModule(new(FLVHandler))
+	caddy.RegisterModule(new(TSHandler))
+	caddy.RegisterModule(new(HLSHandler))
+}
+
+// FLVHandler plays streams as FLV at `/{app}/{stream}.flv`. Other paths go to the next handler.
+type FLVHandler struct{ Handler }
+
+// TSHandler plays streams as MPEG-TS at `/{app}/{stream}.ts`. Other paths go to the next handler.
+type TSHandler struct{ Handler }
+
+// HLSHandler plays streams by HLS at `/{app}/{stream}.m3u8` and `/{app}/{stream}/index.m3u8`, with all its objects below
+// `/{app}/{stream}/`. Other paths go to the next handler.
+type HLSHandler struct{ Handler }
+
+// Handler is what the handlers that play have in common.
+type Handler struct {
+	// Apps are the RTMP apps to play; others go to the next handler. Default: all.
+	Apps []string `json:"apps,omitempty"`
+
+	app    *App
+	player player
+}
+
+// A player is one of the handlers below Caddy.
+type player interface {
+	Match(r *http.Request) bool
+	Serve(w http.ResponseWriter, r *http.Request) error
+}
+
+// CaddyModule returns the Caddy module information.
+func (*FLVHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.rtmp_flv", New: func() caddy.Module { return new(FLVHandler) }}
+}
+
+// CaddyModule returns the Caddy module information.
+func (*TSHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.rtmp_ts", New: func() caddy.Module { return new(TSHandler) }}
+}
+
+// CaddyModule returns the Caddy module information.
+func (*HLSHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.rtmp_hls", New: func() caddy.Module { return new(HLSHandler) }}
+}
+
+// Provision sets up the handler.
+func (h *FLVHandler) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx); err != nil {
+		return err
+	}
+	h.player = &httplive.Handler{Hub: h.app.engine.hub, Format: flv.Format(), Began: began}
+	return nil
+}
+
+// Provision sets up the handler.
+func (h *TSHandler) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx); err != nil {
+		return err
+	}
+	h.player = &httplive.Handler{Hub: h.app.engine.hub, Format: mpegts.Format(), Began: began}
+	return nil
+}
+
+// Provision sets up the handler.
+func (h *HLSHandler) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx); err != nil {
+		return err
+	}
+	h.player = &hls.Handler{Server: h.app.engine.hls, Config: h.app.engine.hlsConfig}
+	return nil
+}
+
+// provision finds the app, which is set up first, whatever the order of the configuration.
+func (h *Handler) provision(ctx caddy.Context) error {
+	app, err := configuredApp(ctx)
+	if err != nil {
+		return err
+	}
+	h.app = app
+	return nil
+}
+
+// configuredApp returns the rtmp app of this configuration. ctx.App would make an empty one.
+func configuredApp(ctx caddy.Context) (*App, error) {
+	v, err := ctx.AppIfConfigured(appName)
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, fmt.Errorf("the rtmp app is not configured; add the global option \"rtmp\": %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("getting the rtmp app: %w", err)
+	}
+	return v.(*App), nil
+}
+
+// hlsConfig returns the HLS configuration in force for a stream.
+func (e *engine) hlsConfig(k live.Key) hls.Config {
+	c := hls.DefaultConfig()
+	a := e.current.Load()
+	if a == nil {
+		return c
+	}
+	if app := a.application(k.App); app != nil {
+		c.Segment = time.Duration(app.HLS.Segment)
+		c.Window = app.HLS.Window
+		c.Sessions = *app.HLS.Sessions
+	}
+	return c
+}
+
+// ServeHTTP plays the stream that the path names, or passes on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !h.player.Match(r) || !h.plays(r.URL.Path) {
+		return next.ServeHTTP(w, r)
+	}
+	r = withClientAddress(r)
+	err := h.player.Serve(w, r)
+	if err == nil {
+		return nil
+	}
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Errors != nil {
+		return caddyhttp.Error(httplive.Status(err), err) // the site has error pages of its own
+	}
+	httplive.WriteError(w, err)
+	return nil
+}
+
+// plays tells whether the app of a path is among those to be played.
+func (h *Handler) plays(path string) bool {
+	app, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return len(h.Apps) == 0 || slices.Contains(h.Apps, app)
+}
+
+// withClientAddress returns r with the address of the client instead of a proxy's, where the server trusts that proxy.
+func withClientAddress(r *http.Request) *http.Request {
+	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	host, port, err := net.SplitHostPort(r.RemoteAddr)
+	if client == "" || err != nil || host == client {
+		return r
+	}
+	clone := *r
+	clone.RemoteAddr = net.JoinHostPort(client, port)
+	return &clone
+}
+
+// began makes a viewer's session known to the access log and to placeholders.
+func began(r *http.Request, ses *live.Session) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		setPlaceholders(repl, &ses.Request)
+		repl.Set("rtmp.session.id", ses.ID())
+	}
+	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		fields.Set(zap.String("rtmp_app", ses.Key.App))
+		fields.Set(zap.String("rtmp_stream", ses.Key.Name))
+		fields.Set(zap.String("rtmp_session", ses.ID()))
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*FLVHandler)(nil)
+	_ caddy.Provisioner           = (*TSHandler)(nil)
+	_ caddy.Provisioner           = (*HLSHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*FLVHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*TSHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*HLSHandler)(nil)
+)

@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/caddyserver/certmagic"
+)
+
+// Server is a set of listeners for RTMP, or for RTMPS if it has connection policies.
+type Server struct {
+	// Listen holds Caddy network addresses, such as `:1935`, `127.0.0.1:1935-1936` or `unix//run/rtmp.sock`.
+	Listen []string `json:"listen,omitempty"`
+
+	// ListenerWrappersRaw wrap the listeners, in this order. They come after TLS unless a `tls` wrapper says where TLS
+	// is, as in Caddy's HTTP servers.
+	ListenerWrappersRaw []json.RawMessage `json:"listener_wrappers,omitempty" caddy:"namespace=caddy.listeners inline_key=wrapper"`
+
+	// TLSConnectionPolicies make it RTMPS. One empty policy is enough. ALPN defaults to `rtmp`; clients that offer no
+	// ALPN, as most do, are served too.
+	TLSConnectionPolicies caddytls.ConnectionPolicies `json:"tls_connection_policies,omitempty"`
+
+	// AutomateNames are the names to get and renew certificates for: from a public authority if they qualify for it,
+	// else from Caddy's internal one.
+	AutomateNames []string `json:"automate_names,omitempty"`
+
+	addresses []caddy.NetworkAddress
+	beforeTLS []caddy.ListenerWrapper
+	afterTLS  []caddy.ListenerWrapper
+	tls       *caddytls.TLS
+}
+
+func (s *Server) provision(ctx caddy.Context) error {
+	repl := caddy.NewReplacer()
+	if len(s.Listen) == 0 {
+		s.Listen = []string{defaultListen}
+	}
+	for i, raw := range s.Listen {
+		address, err := repl.ReplaceOrErr(raw, true, true)
+		if err != nil {
+			return fmt.Errorf("address %q: %w", raw, err)
+		}
+		s.Listen[i] = address
+		parsed, err := caddy.ParseNetworkAddress(address)
+		if err != nil {
+			return fmt.Errorf("parsing the address %q: %w", address, err)
+		}
+		if parsed.IsUnixNetwork() || parsed.PortRangeSize() > 0 && parsed.StartPort > 0 || parsed.IsFdNetwork() {
+			s.addresses = append(s.addresses, parsed)
+			continue
+		}
+		return fmt.Errorf("the address %q has no port; write it like %q", address, defaultListen)
+	}
+	if err := s.provisionWrappers(ctx); err != nil {
+		return err
+	}
+	return s.provisionTLS(ctx, repl)
+}
+
+func (s *Server) provisionWrappers(ctx caddy.Context) error {
+	if len(s.ListenerWrappersRaw) == 0 {
+		return nil
+	}
+	mods, err := ctx.LoadModule(s, "ListenerWrappersRaw")
+	if err != nil {
+		return fmt.Errorf("loading listener wrappers: %w", err)
+	}
+	for i, mod := range mods.([]any) {
+		w := mod.(caddy.ListenerWrapper)
+		if m, ok := mod.(caddy.Module); !ok || m.CaddyModule().ID != "caddy.listeners.tls" {
+			s.afterTLS = append(s.afterTLS, w)
+			continue
+		}
+		if i == 0 || s.beforeTLS != nil {
+			return errors.New("the tls listener wrapper may stand once, and not first: that is where TLS is without it")
+		}
+		s.beforeTLS, s.afterTLS = s.afterTLS, nil
+	}
+	return nil
+}
+
+func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
+	for i, name := range s.AutomateNames {
+		s.AutomateNames[i] = repl.ReplaceAll(name, "")
+	}
+	if len(s.TLSConnectionPolicies) == 0 {
+		if len(s.AutomateNames) > 0 {
+			return errors.New("automate_names needs tls_connection_policies")
+		}
+		return nil
+	}
+	app, err := ctx.App("tls")
+	if err != nil {
+		return fmt.Errorf("getting the tls app: %w", err)
+	}
+	s.tls = app.(*caddytls.TLS)
+	for _, policy := range s.TLSConnectionPolicies {
+		if policy.ALPN == nil {
+			policy.ALPN = []string{"rtmp"}
+		}
+	}
+	if err := s.TLSConnectionPolicies.Provision(ctx); err != nil {
+		return fmt.Errorf("setting up TLS connection policies: %w", err)
+	}
+	return s.automateInternalNames()
+}
+
+// automateInternalNames lets Caddy's internal authority issue for names that no public one would. Without a policy of
+// their own they would be asked for there all the same.
+func (s *Server) automateInternalNames() error {
+	var internal []string
+	for _, name := range s.AutomateNames {
+		if !certmagic.SubjectQualifiesForPublicCert(name) && !s.hasPolicy(name) {
+			internal = append(internal, name)
+		}
+	}
+	if len(internal) == 0 {
+		return nil
+	}
+	err := s.tls.AddAutomationPolicy(&caddytls.AutomationPolicy{
+		SubjectsRaw: internal,
+		IssuersRaw:  []json.RawMessage{caddyconfig.JSONModuleObject(caddytls.InternalIssuer{}, "module", "internal", nil)},
+	})
+	if err != nil {
+		return fmt.Errorf("automating certificates for %v: %w", internal, err)
+	}
+	return nil
+}
+
+func (s *Server) hasPolicy(name string) bool {
+	if s.tls.Automation == nil {
+		return false
+	}
+	for _, p := range s.tls.Automation.Policies {
+		for _, subject := range p.SubjectsRaw {
+			if certmagic.MatchWildcard(name, subject) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// manageCertificates gets and renews the certificates. It does not wait for them. Every generation must do it before the
+// one before is cleaned up, or Caddy drops them.
+func (s *Server) manageCertificates(caddy.Context) error {
+	if s.tls == nil || len(s.AutomateNames) == 0 {
+		return nil
+	}
+	names := make(map[string]struct{})
+	for _, name := range s.AutomateNames {
+		names[name] = struct{}{}
+	}
+	if err := s.tls.Manage(names); err != nil {
+		return fmt.Errorf("managing certificates: %w", err)
+	}
+	return nil
+}
+
+// listen opens all addresses, or none.
+func (s *Server) listen(ctx caddy.Context) ([]net.Listener, error) {
+	var all []net.Listener
+	for _, address := range s.addresses {
+		opened, err := address.ListenAll(ctx, net.ListenConfig{})
+		if err != nil {
+			for _, ln := range all {
+				_ = ln.Close() // nobody has connected yet
+			}
+			return nil, fmt.Errorf("listening on %s: %w", address, err)
+		}
+		for _, o := range opened {
+			all = append(all, s.wrap(ctx, o.(net.Listener)))
+		}
+	}
+	return all, nil
+}
+
+func (s *Server) wrap(ctx caddy.Context, ln net.Listener) net.Listener {
+	for _, w := range s.beforeTLS {
+		ln = w.WrapListener(ln)
+	}
+	if len(s.TLSConnectionPolicies) > 0 {
+		ln = tls.NewListener(ln, s.TLSConnectionPolicies.TLSConfig(ctx))
+	}
+	for _, w := range s.afterTLS {
+		ln = w.WrapListener(ln)
+	}
+	return ln
+}
