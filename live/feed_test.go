@@ -272,6 +272,52 @@ func TestFeedHaltsAndStartsAnew(t *testing.T) {
 	})
 }
 
+func TestFeedStartsAnewWithoutEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(func(r *live.Rules) { r.Join.Time = time.Second })
+		p := livetest.Publish(t, h, livetest.Key)
+		livetest.Write(t, p, livetest.VideoConfig(), key(0))
+		r := join(t, h, p)
+		next(t, r)
+		r.Leave()
+		livetest.Write(t, p, inter(2000))
+		r = join(t, h, p)
+		livetest.Write(t, p, key(2040))
+		equal(t, "at the next entry", next(t, r), "H V k2040")
+	})
+}
+
+// TestFeedKeepsWhatAViewerNeeds has a viewer that is behind by several blocks, but within the bounds.
+func TestFeedKeepsWhatAViewerNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(func(*live.Rules) {})
+		p := livetest.Publish(t, h, livetest.Key)
+		livetest.Write(t, p, key(0))
+		s := livetest.Play(t, h, livetest.Key)
+		r := p.Stream().Feed("raw", func() live.Muxer { return rawMuxer{} }).Join(s)
+		defer r.Leave()
+		_, err := r.Next(t.Context(), nil)
+		isErr(t, "burst", err, nil)
+		want := 0
+		for i := range 5 {
+			big := append(livetest.VideoTag(0), make([]byte, 1<<20+i)...)
+			want += len(big)
+			livetest.Write(t, p, tag(live.KindVideo, uint32(i+1)*500, big))
+			time.Sleep(500 * ms)
+		}
+		for got := 0; got < want; {
+			bufs, err := r.Next(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range bufs {
+				got += len(b)
+			}
+		}
+		equal(t, "skips", s.Info().Totals.Skips, 0)
+	})
+}
+
 func TestFeedTakesANewLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(func(r *live.Rules) { r.Latency = 400 * ms })

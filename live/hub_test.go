@@ -244,7 +244,8 @@ func TestReconnectWindow(t *testing.T) {
 		equal(t, "still there", ok && found == s.Stream(), true)
 
 		p = livetest.Publish(t, h, livetest.Key)
-		livetest.Write(t, p, livetest.VideoConfig(), key(3), inter(43))
+		// A time shortly after the old one is a seam too: it is of another clock.
+		livetest.Write(t, p, livetest.VideoConfig(), key(9000), inter(9040))
 		equal(t, "after", readable(r), "V k60 v100")
 		equal(t, "the new one has no sound", len(p.Stream().Setup().Tracks()), 1)
 		time.Sleep(10 * time.Second)
@@ -298,6 +299,22 @@ func TestClose(t *testing.T) {
 		isErr(t, "told", rec.last().Err, live.ErrClosing)
 	})
 	isErr(t, "zero hub", new(live.Hub).Close(t.Context()), nil)
+}
+
+func TestCloseReturnsAfterTheLastEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, told := new(live.Hub), false
+		h.Activate(&live.Policy{Observer: live.ObserverFunc(func(e live.Event) {
+			if e.Type == live.EventUnpublish {
+				time.Sleep(time.Second)
+				told = true
+			}
+		})})
+		p := livetest.Publish(t, h, livetest.Key)
+		go p.Close(nil)
+		isErr(t, "close", h.Close(t.Context()), nil)
+		equal(t, "told", told, true)
+	})
 }
 
 func TestCountersAddUpAndStay(t *testing.T) {

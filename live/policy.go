@@ -18,7 +18,7 @@ type GuardFunc func(ctx context.Context, r *Request) error
 func (g GuardFunc) Admit(ctx context.Context, r *Request) error { return g(ctx, r) }
 
 // An Observer is told what has happened, in order for each stream's name. Observe must not block and must not call the
-// Hub: it is called while other sessions of the stream wait to begin or end.
+// Hub or close a session: it is called while other sessions of the stream wait to begin or end.
 type Observer interface {
 	Observe(e Event)
 }
