@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"io"
 	"time"
@@ -49,7 +48,7 @@ func sessionFields(s *live.SessionInfo) []zap.Field {
 func endFields(e live.Event) []zap.Field {
 	t := e.Session.Totals
 	fields := []zap.Field{
-		zap.String("reason", reason(e)),
+		zap.String("reason", reason(e.Err)),
 		zap.Duration("duration", e.Time.Sub(e.Session.Began).Round(time.Millisecond)),
 		zap.Int64("bytes_sent", t.Sent),
 		zap.Int64("bytes_received", t.Received),
@@ -64,14 +63,9 @@ func endFields(e live.Event) []zap.Field {
 }
 
 // reason says why a session has ended.
-func reason(e live.Event) string {
-	switch {
-	case e.Err == nil, errors.Is(e.Err, context.Canceled):
-		return "client left"
-	case errors.Is(e.Err, io.EOF) && e.Session.Action == live.ActionPlay:
-		return "stream ended"
-	case errors.Is(e.Err, io.EOF):
+func reason(err error) string {
+	if err == nil || errors.Is(err, io.EOF) {
 		return "client left"
 	}
-	return e.Err.Error()
+	return err.Error()
 }

@@ -47,7 +47,7 @@ type Event struct {
 	Type    EventType
 	Time    time.Time
 	Session SessionInfo
-	// Err is why a session was refused or has ended: io.EOF where the peer, or the publisher it watched, left as it should.
+	// Err is why a session was refused or has ended: io.EOF where the client left as it should.
 	Err error
 }
 

@@ -64,13 +64,12 @@ type Session struct {
 	stream   *Stream
 	began    time.Time
 	counters Counters
-	peer     context.Context // done when the client has left
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 }
 
 func newSession(ctx context.Context, h *Hub, req Request) *Session {
-	s := &Session{Request: req, id: newID(8), hub: h, began: time.Now(), peer: ctx}
+	s := &Session{Request: req, id: newID(8), hub: h, began: time.Now()}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	return s
 }

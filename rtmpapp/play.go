@@ -147,5 +147,5 @@ func (p *player) finish() error {
 		p.broken.Store(true)
 		return err
 	}
-	return io.EOF
+	return live.ErrEnded
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"strings"
 	"time"
 
@@ -137,7 +136,7 @@ func (c *connection) sayEnd(reason error) {
 		c.say(onStatus(c.stream, "error", "NetStream.Publish.Rejected", live.Description(reason)))
 	case !c.player.writable():
 		// A message was cut in its middle; nothing can follow.
-	case errors.Is(reason, io.EOF):
+	case errors.Is(reason, live.ErrEnded):
 		c.said = true // by the player
 	default:
 		c.say(onStatus(c.stream, "error", "NetStream.Play.Failed", live.Description(reason)))

@@ -76,12 +76,17 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	started, err := h.stream(w, r, ses)
-	ses.Close(err)
+	switch {
+	case r.Context().Err() != nil:
+		ses.Close(nil) // the client has left, whatever became of the last write
+	case errors.Is(err, io.EOF):
+		ses.Close(live.ErrEnded)
+		err = live.Refuse(live.ErrNotFound, "the stream %s has ended", key)
+	default:
+		ses.Close(err)
+	}
 	if started {
 		return nil
-	}
-	if errors.Is(err, io.EOF) {
-		return live.Refuse(live.ErrNotFound, "the stream %s has ended", key)
 	}
 	return err
 }
