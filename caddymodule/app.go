@@ -189,6 +189,12 @@ func (a *App) Stop() error {
 	}
 	a.started = false
 	a.closeListeners()
+	// Without a configuration that follows, this is the last that can tell of the sessions' ends.
+	if refs, _ := engines.References(engineKey); refs <= 1 {
+		if err := a.engine.drain(time.Duration(a.ShutdownGrace)); err != nil {
+			a.logger.Warn("not all sessions ended within the shutdown grace", zap.Error(err))
+		}
+	}
 	a.engine.deactivate(a)
 	return nil
 }
