@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"errors"
-	"io"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -125,29 +123,26 @@ func config(f *live.Frame) int {
 	return 0
 }
 
-// Read returns the frames as a reader of a stream gets them, configurations included. They must fit a stream's log.
+// Read returns the frames as a reader of a stream gets them, configurations included.
 func Read(t testing.TB, frames []*live.Frame) []*live.Frame {
 	t.Helper()
 	pub, err := new(live.Hub).Publish(t.Context(), live.Request{Key: live.Key{App: "live", Name: "film"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer pub.Close(nil)
+	r := pub.Stream().NewReaderFromOldest()
+	var read []*live.Frame
 	for _, f := range frames {
 		if err := pub.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}
-	}
-	r := pub.Stream().NewReaderFromOldest()
-	pub.Close(nil)
-	var read []*live.Frame
-	for {
-		f, err := r.ReadFrame(t.Context())
-		if errors.Is(err, io.EOF) {
-			return read
+		for f, err := r.TryReadFrame(); f != nil; f, err = r.TryReadFrame() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			read = append(read, f)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		read = append(read, f)
 	}
+	return read
 }

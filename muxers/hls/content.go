@@ -1,0 +1,78 @@
+package hls
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// pieceBytes is how much of an object is written at once, so that a slow viewer is seen to be alive and a kicked one gets
+// no more.
+const pieceBytes = 64 << 10
+
+// A content is an immutable object that can be answered with.
+type content struct {
+	contentType string
+	cache       string // Cache-Control
+	tag         string // the entity tag without quotes, or empty
+	body        []byte
+}
+
+// conditional are the headers with which a client asks for less than the whole.
+var conditional = []string{"Range", "If-None-Match", "If-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since"}
+
+// deliver answers with o, or the part of it that was asked for, and counts it for the viewer. What is wrong with the
+// connection ends it: the client sees from the length that something is missing.
+func (x *exchange) deliver(o content) {
+	h := x.w.Header()
+	h.Set("Content-Type", o.contentType)
+	h.Set("Cache-Control", o.cache)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if o.tag != "" {
+		h.Set("ETag", `"`+o.tag+`"`)
+	}
+	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer}
+	if x.r.Method == http.MethodHead || x.wantsLess() {
+		http.ServeContent(w, x.r, "", time.Time{}, bytes.NewReader(o.body))
+		return
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.Itoa(len(o.body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(o.body)
+}
+
+func (x *exchange) wantsLess() bool {
+	for _, name := range conditional {
+		if x.r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// A countedWriter counts what a Write has taken for a viewer, and takes no more once that was kicked.
+type countedWriter struct {
+	http.ResponseWriter
+	viewer *viewer
+}
+
+// Write writes b in pieces.
+func (w *countedWriter) Write(b []byte) (n int, err error) {
+	if w.viewer == nil {
+		return w.ResponseWriter.Write(b)
+	}
+	for n < len(b) && err == nil {
+		var m int
+		m, err = w.ResponseWriter.Write(b[n:min(n+pieceBytes, len(b))])
+		n += m
+		if ended := w.viewer.sent(m); err == nil {
+			err = ended
+		}
+	}
+	return n, err
+}
+
+// Unwrap returns the writer beneath, for http.ResponseController.
+func (w *countedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,157 @@
+package hls
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// sweepEvery is how often a server looks for what is stale.
+const sweepEvery = time.Second
+
+// A Server makes segments and keeps viewers. It outlives configurations, so that a reload neither interrupts a stream
+// nor renumbers it: keep it where the Hub is kept. Its memory is that of the windows of what is being watched.
+type Server struct {
+	hub     *live.Hub
+	start   string // names this start in file names
+	mint    mint
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	channels map[live.Key]*channel
+	floor    int64 // no number at or above it was given out
+}
+
+// NewServer returns a server for the streams of hub. The caller must Close it.
+func NewServer(hub *live.Hub) *Server {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	s := &Server{
+		hub:      hub,
+		start:    strconv.FormatInt(time.Now().UnixMilli(), 36),
+		mint:     mint{key},
+		channels: make(map[live.Key]*channel),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.running.Go(s.sweep)
+	return s
+}
+
+// Close ends all segmenters and sessions, and waits until they have ended. Requests that come later find nothing.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	s.running.Wait()
+	for _, ch := range s.list() {
+		for _, v := range ch.list() {
+			ch.remove(v, live.ErrClosing)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.channels)
+}
+
+// run runs f in a goroutine that Close waits for, unless the server was closed. f must end with s.ctx.
+func (s *Server) run(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.running.Go(f)
+	return true
+}
+
+func (s *Server) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			s.sweepAt(now)
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) sweepAt(now time.Time) {
+	for _, ch := range s.list() {
+		if ch.sweep(now) {
+			s.forget(ch)
+		}
+	}
+}
+
+func (s *Server) list() []*channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.channels))
+}
+
+// forget drops a channel unless a request uses it.
+func (s *Server) forget(ch *channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch.users == 0 && s.channels[ch.key] == ch {
+		delete(s.channels, ch.key)
+	}
+}
+
+// find returns the channel of a stream, or nil if there is none. The caller must release it.
+func (s *Server) find(k live.Key) *channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[k]
+	if ch != nil {
+		ch.users++
+	}
+	return ch
+}
+
+// open returns the channel of a stream that is on air, made if there is none. The caller must release it.
+func (s *Server) open(k live.Key, c Config) (*channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, live.Refuse(live.ErrClosing, "the server is shutting down")
+	}
+	ch := s.channels[k]
+	if ch == nil {
+		ch = newChannel(s, k, c)
+		s.channels[k] = ch
+	}
+	ch.users++
+	return ch, nil
+}
+
+func (s *Server) release(ch *channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch.users--
+}
+
+// seed returns the number that a new window begins at: above all that this server has given out, and above what any
+// server before it has, since numbers are counted from the clock's seconds and no segment is shorter than one on average.
+func (s *Server) seed() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.floor, time.Now().Unix())
+}
+
+// raise notes that numbers below floor may have been given out.
+func (s *Server) raise(floor int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.floor = max(s.floor, floor)
+}

@@ -1,0 +1,157 @@
+package hls
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// kickedFor is how long a kicked viewer is remembered after its last request. Then its token asks the guard again.
+const kickedFor = time.Hour
+
+// A viewer is who bears a token. Mostly there is a session behind it; without one it is a viewer that was kicked, that
+// plays the rest of a stream that has ended, or that is just being asked for.
+type viewer struct {
+	token  string
+	asking chan struct{} // holds one who asks the guard for this viewer
+
+	last    atomic.Int64 // when it was seen last, in Unix nanoseconds
+	waiting atomic.Int32 // requests that wait, which keep it alive
+
+	mu     sync.Mutex
+	ses    *live.Session // the newest; nil before the first
+	cancel context.CancelFunc
+	state  state
+}
+
+// A state says what stands behind a token.
+type state uint8
+
+const (
+	absent  state = iota // there is no session: ask the guard
+	present              // there is one
+	drained              // it ended with its stream, the rest of which may still be fetched
+	kicked               // it was ended from this side: nothing may be fetched
+)
+
+func newViewer(token string) *viewer {
+	v := &viewer{token: token, asking: make(chan struct{}, 1)}
+	v.touch()
+	return v
+}
+
+func (v *viewer) touch() { v.last.Store(time.Now().UnixNano()) }
+
+// idle returns for how long the viewer was not seen.
+func (v *viewer) idle(now time.Time) time.Duration {
+	if v.waiting.Load() > 0 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, v.last.Load()))
+}
+
+// look returns the viewer's state.
+func (v *viewer) look() state {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.state == present {
+		v.settle()
+	}
+	return v.state
+}
+
+// settle notes that the session was ended by the hub. v.mu must be held.
+func (v *viewer) settle() {
+	switch err := v.ses.Err(); {
+	case err == nil:
+	case errors.Is(err, live.ErrKicked):
+		v.state = kicked
+	default:
+		v.state = absent
+	}
+}
+
+// ask admits the viewer to the stream that is on air, with the guard's consent, and puts the session in place of the one
+// before. The session lives on after ctx, which bounds the asking only.
+func (v *viewer) ask(ctx context.Context, hub *live.Hub, req live.Request, wait time.Duration) error {
+	v.waiting.Add(1)
+	defer v.waiting.Add(-1)
+	life, cancel := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, cancel)
+	ses, err := hub.Play(life, req, wait)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+		ses.Close(nil)
+	}
+	if err != nil {
+		cancel()
+		return err
+	}
+	v.mu.Lock()
+	v.ses, v.cancel, v.state = ses, cancel, present
+	v.mu.Unlock()
+	v.touch()
+	// The hub must not wait for the next sweep when it wants the session to end.
+	context.AfterFunc(ses.Context(), func() {
+		v.look()
+		ses.Close(nil)
+		cancel()
+	})
+	return nil
+}
+
+// end closes the session, if there is one, and leaves the viewer in the given state. A kicked viewer stays one.
+func (v *viewer) end(s state, reason error) {
+	v.mu.Lock()
+	if v.state == present {
+		v.settle()
+	}
+	if v.state != present {
+		v.mu.Unlock()
+		return
+	}
+	v.state = s
+	ses, cancel := v.ses, v.cancel
+	v.mu.Unlock()
+	ses.Close(reason)
+	cancel()
+}
+
+// watches tells whether the viewer's session is attached to s.
+func (v *viewer) watches(s *live.Stream) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.state == present && v.ses.Stream() == s
+}
+
+// stream returns what the viewer's session is attached to, or nil.
+func (v *viewer) stream() *live.Stream {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.state != present {
+		return nil
+	}
+	return v.ses.Stream()
+}
+
+// sent counts n bytes that a Write has taken, also those of the rest of a stream that has ended. It fails if the viewer
+// was kicked meanwhile.
+func (v *viewer) sent(n int) error {
+	v.touch()
+	v.mu.Lock()
+	ses := v.ses
+	v.mu.Unlock()
+	if ses == nil {
+		return nil
+	}
+	ses.Sent(n)
+	if err := ses.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
