@@ -52,11 +52,8 @@ func (ch *channel) segmenter(v *variant) *segmenter {
 		if stream == nil {
 			return nil
 		}
-		g = &segmenter{
-			window: newWindow(ch.server.start, v, ch.server.seed()),
-			config: func() Config { return *ch.config.Load() },
-			ended:  ch.drain,
-		}
+		w := newWindow(ch.server.start, v, ch.server.seed())
+		g = newSegmenter(w, func() Config { return *ch.config.Load() }, ch.drain)
 		ch.segmenters[v] = g
 	}
 	g.follow(ch.server, stream)

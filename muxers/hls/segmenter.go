@@ -16,6 +16,7 @@ type segmenter struct {
 	window *window
 	config func() Config
 	ended  func(*live.Stream) // is called when a stream has ended and all of it is in the window
+	ready  chan struct{}      // closed when there is a playlist, with all that the log had when the reading began
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the reading; nil while nothing is read
@@ -30,6 +31,11 @@ type segmenter struct {
 	frames []*live.Frame // of the open segment
 	seam   bool          // the open segment is behind a discontinuity
 	origin time.Time     // the wall clock at stream time 0, if it was running all the time
+	late   bool          // the log is being read
+}
+
+func newSegmenter(w *window, config func() Config, ended func(*live.Stream)) *segmenter {
+	return &segmenter{window: w, config: config, ended: ended, ready: make(chan struct{}), packer: w.variant.newPacker()}
 }
 
 // follow notes that somebody asks, and begins to read stream unless it is nil, is being read or has been.
@@ -56,8 +62,10 @@ func (g *segmenter) stop() {
 
 // wait returns the playlist as soon as there is one. It does not wait beyond limit, ctx or the end of the stream.
 func (g *segmenter) wait(ctx context.Context, limit time.Duration) (*playlist, error) {
-	if p := g.window.playlist(); p != nil {
-		return p, nil
+	select {
+	case <-g.ready:
+		return g.window.playlist(), nil
+	default:
 	}
 	g.mu.Lock()
 	done := g.done
@@ -65,7 +73,7 @@ func (g *segmenter) wait(ctx context.Context, limit time.Duration) (*playlist, e
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-g.window.ready:
+	case <-g.ready:
 	case <-done:
 	case <-timer.C:
 	case <-ctx.Done():
@@ -125,13 +133,15 @@ func (g *segmenter) begin() {
 	g.frames = nil
 	g.seam = true
 	g.origin = time.Time{}
-	if g.packer == nil {
-		g.packer = g.window.variant.newPacker()
-	}
 }
 
 // catchUp takes in what the log holds already. The newest frame of it has just come, which dates all of them.
 func (g *segmenter) catchUp(r *live.Reader) error {
+	g.late = true
+	defer func() {
+		g.late = false
+		g.announce()
+	}()
 	var backlog []*live.Frame
 	f, err := r.TryReadFrame()
 	for ; f != nil && err == nil; f, err = r.TryReadFrame() {
@@ -186,6 +196,18 @@ func (g *segmenter) finish(d cut) {
 	s := &segment{seam: g.seam, length: d.length, began: at(g.origin, d.began), body: body}
 	g.seam = false
 	g.window.add(s, g.config().Window, g.cut.target, d.setup)
+	g.announce()
+}
+
+// announce lets those go on who wait for a playlist, once there is one and it is worth having.
+func (g *segmenter) announce() {
+	select {
+	case <-g.ready:
+	default:
+		if !g.late && g.window.playlist() != nil {
+			close(g.ready)
+		}
+	}
 }
 
 // pack returns the bytes of the open segment. That is done in one go at its end, so that its tables know all its tracks

@@ -20,12 +20,11 @@ type window struct {
 	next     int64      // the number of the next segment
 	seams    int64      // the discontinuity sequence number of the next segment, if no seam comes before it
 	list     *playlist  // nil before the first segment
-	ready    chan struct{}
 }
 
 // newWindow returns an empty window that counts from a number that was never given out before.
 func newWindow(start string, v *variant, seed int64) *window {
-	return &window{start: start, variant: v, next: seed, seams: seed, ready: make(chan struct{})}
+	return &window{start: start, variant: v, next: seed, seams: seed}
 }
 
 // add appends a segment that was cut and packed, and lists it as the last of up to n.
@@ -43,9 +42,6 @@ func (w *window) add(s *segment, n int, target int64, setup *live.Setup) {
 		w.segments = append([]*segment(nil), w.segments[surplus:]...)
 	}
 	w.list = newPlaylist(w.segments[max(0, len(w.segments)-n):], target, setup)
-	if len(w.segments) == 1 {
-		close(w.ready)
-	}
 }
 
 // floor returns a number above all that were given out, and above one that may just be.
