@@ -172,6 +172,8 @@ banner() {
 	else
 		who='from this machine only; set API_TOKEN to admit others'
 	fi
+	reload='./caddy reload --config Caddyfile.example'
+	[ "$(readlink "$here/Caddyfile" 2>/dev/null)" != Caddyfile.example ] || reload='./caddy reload'
 	cat <<END
 
 caddy-rtmp is up.
@@ -191,8 +193,9 @@ caddy-rtmp is up.
   API                  $https/api/v1/streams/
                        $who
 
-  ./caddy reload --config Caddyfile.example    after an edit; nobody is dropped
-  ./caddy stop                                 or Ctrl-C
+  $reload
+                       after an edit of Caddyfile.example; nobody is dropped
+  ./caddy stop         or Ctrl-C
 END
 	if [ "$DOMAIN" = localhost ]; then
 		cat <<END
@@ -215,6 +218,9 @@ run() {
 	if loaded; then
 		die 1 "a Caddy runs already (its admin API answers on $admin). Stop it with ./caddy stop, or set CADDY_ADMIN to another address."
 	fi
+
+	# What ./caddy reload reads when it is told nothing else.
+	[ -e "$here/Caddyfile" ] || ln -s Caddyfile.example "$here/Caddyfile" 2>/dev/null || true
 
 	# Caddy takes the place of this shell, so signals and the exit status are its own. What announces it stands beside it.
 	(announce $$ &)
