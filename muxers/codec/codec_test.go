@@ -169,7 +169,7 @@ func TestADTS(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := pkts[0]
-			if p.Type != mpeg4audio.ObjectTypeAACLC || p.SampleRate != tt.rate || p.ChannelCount != tt.channels || !bytes.Equal(p.AU, au) {
+			if p.Type != mpeg4audio.ObjectTypeAACLC || p.SampleRate != tt.rate || int(p.ChannelConfig) != tt.channels || !bytes.Equal(p.AU, au) {
 				t.Errorf("got %+v", p)
 			}
 		})

@@ -1,13 +1,12 @@
 package hls
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"errors"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"

@@ -120,7 +120,7 @@ func served(b *testing.B, sessions bool) (handler *Handler, media, segment strin
 	livetest.Write(b, livetest.Publish(b, hub, livetest.Key), codectest.Film{Seconds: 9}.Frames(b)...)
 	get := func(path string) string {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != 200 {
 			b.Fatalf("GET %s: %d", path, w.Code)
 		}
@@ -137,7 +137,7 @@ func BenchmarkServe(b *testing.B) {
 		name := map[bool]string{true: "sessions", false: "openly"}[sessions]
 		for what, path := range map[string]string{"playlist": media, "segment": segment} {
 			b.Run(what+" "+name, func(b *testing.B) {
-				r := httptest.NewRequest("GET", path, nil)
+				r := httptest.NewRequest(http.MethodGet, path, nil)
 				w := &discard{header: r.Header.Clone()}
 				b.ReportAllocs()
 				for b.Loop() {

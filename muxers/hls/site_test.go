@@ -3,6 +3,7 @@ package hls
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -107,9 +108,7 @@ func (s *site) get(path string) *httptest.ResponseRecorder { return s.do(http.Me
 func (s *site) do(method, path string, header http.Header) *httptest.ResponseRecorder {
 	s.Helper()
 	r := httptest.NewRequest(method, "http://example.com"+path, nil)
-	for k, v := range header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	return w

@@ -65,7 +65,8 @@ func (t *tables) program() []byte {
 // section fills a transport packet with one section (ISO/IEC 13818-1, 2.4.4).
 func section(packet []byte, pid uint16, table byte, id uint16, version byte, body []byte) {
 	length := 5 + len(body) + 4
-	b := append(packet[:0], 0x47, 0x40|byte(pid>>8), byte(pid), 0x10,
+	b := packet[:0]
+	b = append(b, 0x47, 0x40|byte(pid>>8), byte(pid), 0x10,
 		0, // pointer
 		table, 0xb0|byte(length>>8), byte(length), byte(id>>8), byte(id), 0xc1|version<<1, 0, 0)
 	b = append(b, body...)

@@ -69,8 +69,10 @@ func (m Film) flv() []string {
 
 func (m Film) args(output ...string) []string {
 	d := strconv.Itoa(m.Seconds)
-	in := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=" + d, "-f", "lavfi", "-i", "sine=d=" + d,
-		"-pix_fmt", "yuv420p"}
+	in := []string{
+		"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=" + d, "-f", "lavfi", "-i", "sine=d=" + d,
+		"-pix_fmt", "yuv420p",
+	}
 	return append(append(in, output...), "-")
 }
 
