@@ -13,7 +13,7 @@ func hevc(t testing.TB, b []byte) []*live.Frame {
 	t.Helper()
 	sets := map[byte][]byte{}
 	var frames []*live.Frame
-	for _, unit := range bytes.SplitSeq(b, []byte{0, 0, 1}) {
+	for unit := range bytes.SplitSeq(b, []byte{0, 0, 1}) {
 		unit = bytes.TrimRight(unit, "\x00")
 		if len(unit) < 3 {
 			continue
