@@ -23,17 +23,18 @@ import (
 // match set fits where there are any, and if one authenticator accepts it where there are any.
 type Access struct {
 	// MatchersRaw are Caddy's HTTP request matchers. Within a set all must match; of several sets one must. They look at
-	// a request with the method PUBLISH or PLAY, the path /app/stream, the query and the address of the client. Use
-	// remote_ip, not client_ip.
+	// a request with the method PUBLISH or PLAY, the path /app/stream, the query and the address of the client. remote_ip
+	// and client_ip are the same here. Default: none.
 	MatchersRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// Allow holds address ranges in CIDR form; `private_ranges` and `all` are understood too.
+	// Allow holds addresses and ranges in CIDR form; `private_ranges` and `all` are understood too. Clients of a Unix
+	// socket have the address 127.0.0.1. Default: none.
 	Allow []string `json:"allow,omitempty"`
 
-	// Deny holds address ranges like Allow, and goes before it.
+	// Deny holds address ranges like Allow, and goes before it. Default: none.
 	Deny []string `json:"deny,omitempty"`
 
-	// AuthenticatorsRaw are modules that prove who a client is. One of them must accept.
+	// AuthenticatorsRaw are modules that prove who a client is. One of them must accept. Default: none.
 	AuthenticatorsRaw []json.RawMessage `json:"authenticate,omitempty" caddy:"namespace=rtmp.authenticators inline_key=authenticator"`
 
 	action         live.Action
@@ -77,7 +78,7 @@ func (a *Access) provision(ctx caddy.Context, action live.Action, logger *zap.Lo
 
 // admit implements live.Guard.
 func (a *Access) admit(ctx context.Context, r *live.Request) error {
-	address := r.Remote.Addr()
+	address := addressOf(r)
 	if a.deny.contain(address) {
 		return live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
 	}
@@ -89,7 +90,7 @@ func (a *Access) admit(ctx context.Context, r *live.Request) error {
 
 // checkOrigin asks the rules about where a client comes from.
 func (a *Access) checkOrigin(r *live.Request) error {
-	address := r.Remote.Addr()
+	address := addressOf(r)
 	if len(a.matchers) == 0 && len(a.allow) == 0 {
 		if a.action == live.ActionPlay || len(a.authenticators) > 0 || privateRanges.contain(address) {
 			return nil
@@ -137,7 +138,7 @@ func syntheticRequest(r *live.Request) *http.Request {
 		Proto:      "RTMP/1.0",
 		Header:     make(http.Header),
 		Host:       r.Host,
-		RemoteAddr: r.Remote.String(),
+		RemoteAddr: netip.AddrPortFrom(addressOf(r), r.Remote.Port()).String(),
 		TLS:        r.TLS,
 	}
 	req.RequestURI = req.URL.RequestURI()
@@ -149,7 +150,19 @@ func syntheticRequest(r *live.Request) *http.Request {
 	}
 	repl := caddy.NewReplacer()
 	setPlaceholders(repl, r)
-	return caddyhttp.PrepareRequest(req, repl, nil, nil)
+	req = caddyhttp.PrepareRequest(req, repl, nil, nil)
+	// There is no server to find it out; whoever made r has.
+	caddyhttp.SetVar(req.Context(), caddyhttp.ClientIPVarKey, addressOf(r).String())
+	return req
+}
+
+// addressOf returns the address of a client, IPv4 as such. A client without one has come by a Unix socket, so it is on
+// this machine.
+func addressOf(r *live.Request) netip.Addr {
+	if address := r.Remote.Addr(); address.IsValid() {
+		return address.Unmap()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // setPlaceholders makes the {rtmp.*} placeholders known to repl.
@@ -163,7 +176,7 @@ func setPlaceholders(repl *caddy.Replacer, r *live.Request) {
 	repl.Set("rtmp.stream", r.Key.Name)
 	repl.Set("rtmp.action", r.Action.String())
 	repl.Set("rtmp.protocol", r.Protocol)
-	repl.Set("rtmp.remote_ip", r.Remote.Addr().String())
+	repl.Set("rtmp.remote_ip", addressOf(r).String())
 }
 
 // ranges is a set of address ranges.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,17 +17,19 @@ import (
 // APIAuth says who may call the API: whom any of its kinds admits.
 type APIAuth struct {
 	// Loopback admits callers on this machine: a direct connection from a loopback address, not forwarded by a proxy, and
-	// not sent by a page of another site.
+	// not sent by a page of another site. Do not use it behind a proxy on this machine that hides for whom it asks: one
+	// that adds no X-Forwarded-For, or hands TLS through without the PROXY protocol. Default: false.
 	Loopback bool `json:"loopback,omitempty"`
 
 	// Tokens admit callers that give one, as `Authorization: Bearer <token>` or as `?token=`. Placeholders are replaced.
-	// A token that is empty admits nobody.
+	// A token that is empty admits nobody. Default: none.
 	Tokens []string `json:"tokens,omitempty"`
 
-	// ProvidersRaw are authentication providers of Caddy's, such as http_basic.
+	// ProvidersRaw are authentication providers of Caddy's, such as http_basic. Default: none.
 	ProvidersRaw caddy.ModuleMap `json:"providers,omitempty" caddy:"namespace=http.authentication.providers"`
 
-	// BySite admits every request that reaches the handler: the site has directives before it that authenticate.
+	// BySite admits every request that reaches the handler: the site has directives before it that authenticate. Default:
+	// false.
 	BySite bool `json:"by_site,omitempty"`
 
 	tokens    [][sha256.Size]byte
@@ -87,7 +88,10 @@ func (a *APIAuth) byToken(r *http.Request) bool {
 }
 
 // forwardingHeaders tell that a proxy stands between us and the caller.
-var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Cf-Connecting-Ip"}
+var forwardingHeaders = []string{
+	"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Client-Ip",
+	"True-Client-Ip", "Cf-Connecting-Ip", "Cdn-Loop",
+}
 
 // isLocal tells whether r was sent by a program on this machine of its own accord: not for somebody else, as a proxy or
 // a browser on a foreign page would.
@@ -97,7 +101,7 @@ func isLocal(r *http.Request) bool {
 		return false
 	}
 	for _, name := range forwardingHeaders {
-		if r.Header.Get(name) != "" {
+		if len(r.Header.Values(name)) > 0 {
 			return false
 		}
 	}
@@ -105,14 +109,20 @@ func isLocal(r *http.Request) bool {
 	if r.TLS == nil && !isLoopbackName(r.Host) {
 		return false
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-			return false
-		}
+	if origin := r.Header.Get("Origin"); origin != "" && origin != ownOrigin(r) {
+		return false
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
 	sameSite := site == "" || site == "none" || site == "same-origin"
 	return sameSite && !r.URL.Query().Has("callback") // JSONP is for other sites
+}
+
+// ownOrigin returns the origin of the pages of the site that r is sent to.
+func ownOrigin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // isLoopbackName tells whether a Host header names this machine.

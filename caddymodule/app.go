@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -54,6 +56,7 @@ type App struct {
 	policy    *live.Policy
 	listeners []net.Listener
 	started   bool
+	released  bool // the engine was given back
 }
 
 // CaddyModule returns the Caddy module information.
@@ -67,6 +70,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.slogger = ctx.Slogger()
 	a.setDefaults()
+	if err := a.checkDurations(); err != nil {
+		return err
+	}
 	for name, s := range a.Servers {
 		if err := s.provision(ctx); err != nil {
 			return fmt.Errorf("server %q: %w", name, err)
@@ -100,10 +106,33 @@ func (a *App) setDefaults() {
 	if len(a.Applications) == 0 {
 		a.Applications = map[string]*Application{anyApplication: {}}
 	}
+	for name, s := range a.Servers { // null in JSON
+		if s == nil {
+			a.Servers[name] = new(Server)
+		}
+	}
+	for name, app := range a.Applications {
+		if app == nil {
+			a.Applications[name] = new(Application)
+		}
+	}
 	timeouts := rtmpapp.DefaultTimeouts()
 	setDefault(&a.ShutdownGrace, time.Duration(defaultShutdownGrace))
 	setDefault(&a.HandshakeTimeout, timeouts.Handshake)
 	setDefault(&a.ConnectTimeout, timeouts.Connect)
+}
+
+func (a *App) checkDurations() error {
+	for _, d := range []caddy.Duration{a.ShutdownGrace, a.HandshakeTimeout, a.ConnectTimeout} {
+		if d < 0 {
+			return errNegative(d)
+		}
+	}
+	return nil
+}
+
+func errNegative(d caddy.Duration) error {
+	return fmt.Errorf("a duration of %s is negative", time.Duration(d))
 }
 
 func setDefault(d *caddy.Duration, value time.Duration) {
@@ -130,17 +159,22 @@ func (h stoppingHandler) Handle(context.Context, caddy.Event) error {
 	if !caddy.Exiting() {
 		return nil
 	}
-	if err := h.app.engine.drain(time.Duration(h.app.ShutdownGrace)); err != nil {
-		h.app.logger.Warn("not all sessions ended within the shutdown grace", zap.Error(err))
-	}
+	h.app.endSessions()
 	return nil
+}
+
+// endSessions ends all sessions, of all generations, within the shutdown grace.
+func (a *App) endSessions() {
+	if err := a.engine.end(time.Duration(a.ShutdownGrace)); err != nil {
+		a.logger.Warn("not all sessions ended within the shutdown grace", zap.Error(err))
+	}
 }
 
 // Validate checks what the parts cannot see alone.
 func (a *App) Validate() error {
 	seen := make(map[string]string)
-	for name, s := range a.Servers {
-		for _, address := range s.Listen {
+	for _, name := range slices.Sorted(maps.Keys(a.Servers)) {
+		for _, address := range a.Servers[name].each() {
 			if other, ok := seen[address]; ok {
 				return fmt.Errorf("servers %q and %q both listen on %s", other, name, address)
 			}
@@ -150,8 +184,8 @@ func (a *App) Validate() error {
 	return nil
 }
 
-// Start opens all listeners, puts this configuration in force and begins to accept connections. If one listener fails
-// none stays open, and the configuration before stays in force.
+// Start opens all listeners, puts this configuration in force and begins to accept connections. If anything fails no
+// listener stays open, and the configuration before stays in force untouched.
 func (a *App) Start() error {
 	for name, s := range a.Servers {
 		listeners, err := s.listen(a.ctx)
@@ -161,15 +195,16 @@ func (a *App) Start() error {
 		}
 		a.listeners = append(a.listeners, listeners...)
 	}
+	for name, s := range a.Servers {
+		if err := s.manageCertificates(); err != nil {
+			a.closeListeners()
+			return fmt.Errorf("server %q: %w", name, err)
+		}
+	}
 	a.started = true
 	a.engine.activate(a)
 	for _, ln := range a.listeners {
 		go a.serve(ln)
-	}
-	for name, s := range a.Servers {
-		if err := s.manageCertificates(a.ctx); err != nil {
-			return fmt.Errorf("server %q: %w", name, err)
-		}
 	}
 	return nil
 }
@@ -191,9 +226,7 @@ func (a *App) Stop() error {
 	a.closeListeners()
 	// Without a configuration that follows, this is the last that can tell of the sessions' ends.
 	if refs, _ := engines.References(engineKey); refs <= 1 {
-		if err := a.engine.drain(time.Duration(a.ShutdownGrace)); err != nil {
-			a.logger.Warn("not all sessions ended within the shutdown grace", zap.Error(err))
-		}
+		a.endSessions()
 	}
 	a.engine.deactivate(a)
 	return nil
@@ -201,11 +234,11 @@ func (a *App) Stop() error {
 
 // Cleanup gives the reference to the engine back. After a failed Start it is all that Caddy calls.
 func (a *App) Cleanup() error {
-	if a.engine == nil {
+	if a.engine == nil || a.released {
 		return nil
 	}
 	stopErr := a.Stop()
-	a.engine = nil
+	a.released = true
 	if err := releaseEngine(); err != nil {
 		return fmt.Errorf("ending the live-streaming engine: %w", err)
 	}

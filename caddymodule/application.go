@@ -16,7 +16,7 @@ const anyApplication = "*"
 
 // Application holds the rules of one RTMP app, for all protocols.
 type Application struct {
-	// Publish says who may publish. Default: clients on loopback and private addresses.
+	// Publish says who may publish. Default: clients on loopback and private addresses, and those of a Unix socket.
 	Publish *Access `json:"publish,omitempty"`
 
 	// Play says who may play. Default: everybody.
@@ -52,7 +52,7 @@ type Application struct {
 	// back. Default: 0, which ends them with the publisher.
 	ReconnectWindow caddy.Duration `json:"reconnect_window,omitempty"`
 
-	// HLS holds the rules of HLS.
+	// HLS holds the rules of HLS. Default: those of its fields.
 	HLS *HLS `json:"hls,omitempty"`
 
 	rules live.Rules
@@ -71,7 +71,7 @@ type Bound struct {
 type GOPCache struct {
 	Bound
 
-	// Off lets viewers start at the newest frame, and wait for the next key frame with a black picture.
+	// Off lets viewers start at the newest frame, and wait for the next key frame with a black picture. Default: false.
 	Off bool `json:"off,omitempty"`
 }
 
@@ -178,13 +178,16 @@ func (a *Application) setRules() error {
 		{&r.ReconnectWindow, a.ReconnectWindow},
 	} {
 		if d.from < 0 {
-			return fmt.Errorf("a duration of %s is negative", time.Duration(d.from))
+			return errNegative(d.from)
 		}
 		if d.from > 0 {
 			*d.to = time.Duration(d.from)
 		}
 	}
 	if a.Wait != nil {
+		if *a.Wait < 0 {
+			return errNegative(*a.Wait)
+		}
 		r.Wait = time.Duration(*a.Wait)
 	}
 	a.rules = r
@@ -227,9 +230,13 @@ func (a *App) application(name string) *Application {
 	return a.Applications[anyApplication]
 }
 
-// rules implements live.Policy.
+// rules implements live.Policy. While a reload is under way the streams of an app that a lacks keep the rules of the
+// generation before, since the reload may yet fail; the guard admits nobody to them any more.
 func (a *App) rules(k live.Key) (live.Rules, error) {
 	app := a.application(k.App)
+	if app == nil {
+		app = a.engine.application(k.App)
+	}
 	if app == nil {
 		return live.Rules{}, live.Refuse(live.ErrApp, "there is no app %q on this server", k.App)
 	}

@@ -35,6 +35,8 @@ type engine struct {
 	server  string // names this server in the API, the same after a restart
 	service string // names this start of the engine in the API
 
+	ended sync.Once
+
 	mu      sync.Mutex
 	apps    []*App // the generations that have started and not stopped, oldest first
 	current atomic.Pointer[App]
@@ -42,7 +44,7 @@ type engine struct {
 
 // loadEngine returns the process's engine. The caller must release it once.
 func loadEngine() (*engine, error) {
-	e, _, err := engines.LoadOrNew(engineKey, func() (caddy.Destructor, error) { return newEngine() })
+	e, _, err := engines.LoadOrNew(engineKey, func() (caddy.Destructor, error) { return newEngine(), nil })
 	if err != nil {
 		return nil, fmt.Errorf("setting up the live-streaming engine: %w", err)
 	}
@@ -54,27 +56,24 @@ func releaseEngine() error {
 	return err
 }
 
-func newEngine() (*engine, error) {
-	server, err := serverID()
-	if err != nil {
-		return nil, err
-	}
-	e := &engine{hub: new(live.Hub), server: server, service: stats.NewID(8)}
+func newEngine() *engine {
+	e := &engine{hub: new(live.Hub), server: serverID(), service: stats.NewID(8)}
 	e.rtmp = &rtmpapp.Server{Hub: e.hub, Timeouts: e.timeouts, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
-	return e, nil
+	return e
 }
 
-// serverID makes an id in SRS's form of the one that Caddy keeps in its data folder.
-func serverID() (string, error) {
+// serverID makes an id in SRS's form of the one that Caddy keeps in its data folder. Where that folder cannot be written
+// the id is another one after a restart, which is no reason not to serve.
+func serverID() string {
 	id, err := caddy.InstanceID()
 	if err != nil {
-		return "", fmt.Errorf("reading Caddy's instance id: %w", err)
+		return "vid-" + stats.NewID(7)
 	}
 	sum := sha256.Sum256([]byte(id.String()))
-	return "vid-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:7]), nil
+	return "vid-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:7])
 }
 
 // activate makes a the generation in force.
@@ -90,40 +89,58 @@ func (e *engine) activate(a *App) {
 func (e *engine) deactivate(a *App) {
 	e.mu.Lock()
 	e.apps = slices.DeleteFunc(e.apps, func(b *App) bool { return a == b })
+	var newest *App
 	if n := len(e.apps); n > 0 {
-		e.current.Store(e.apps[n-1])
+		newest = e.apps[n-1]
+		e.current.Store(newest)
 	}
 	e.mu.Unlock()
 	e.hub.Deactivate(a.policy)
+	if newest != nil {
+		e.hub.Activate(newest.policy) // once more: the streams of apps that only a had end now
+	}
 }
 
-// drain tells all publishers and viewers that the server ends, and waits for them for at most limit.
-func (e *engine) drain(limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	return e.hub.Close(ctx)
+// application returns the application of a name in the newest active generation that has it, nil if none has.
+func (e *engine) application(name string) *Application {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range slices.Backward(e.apps) {
+		if app := a.application(name); app != nil {
+			return app
+		}
+	}
+	return nil
+}
+
+// end tells all publishers and viewers that the server ends, and waits for them for at most limit. It does so once: who
+// has not gone by then is cut off by Destruct, rather than waited for again.
+func (e *engine) end(limit time.Duration) (err error) {
+	e.ended.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		err = e.hub.Close(ctx)
+	})
+	return err
 }
 
 // Destruct ends everything. It is called when no generation refers to the engine: when the app was removed from the
 // configuration, or the process ends.
 func (e *engine) Destruct() error {
-	limit := time.Duration(defaultShutdownGrace)
-	if a := e.current.Load(); a != nil {
-		limit = time.Duration(a.ShutdownGrace)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	err := e.hub.Close(ctx)
+	err := e.end(cutOffTime) // for nothing if the last generation has done so
 	e.hls.Close()
 	e.rates.Close()
 	// A peer that was told to go and does not is cut off.
-	now, cancelNow := context.WithTimeout(context.Background(), limit)
-	defer cancelNow()
-	if closeErr := e.rtmp.Close(now); err == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), cutOffTime)
+	defer cancel()
+	if closeErr := e.rtmp.Close(ctx); err == nil {
 		err = closeErr
 	}
 	return err
 }
+
+// cutOffTime is how long a connection may take to end once it was closed.
+const cutOffTime = time.Second
 
 func (e *engine) timeouts() rtmpapp.Timeouts {
 	if a := e.current.Load(); a != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -140,12 +141,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err == nil {
 		return nil
 	}
+	if r.Context().Err() != nil {
+		w.WriteHeader(statusClientGone) // for the log; it is nobody's fault
+		return nil
+	}
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Errors != nil {
+		w.Header().Set("Cache-Control", "no-store")       // a stream that is missing now may be there soon
 		return caddyhttp.Error(httplive.Status(err), err) // the site has error pages of its own
 	}
 	httplive.WriteError(w, err)
 	return nil
 }
+
+// statusClientGone is the status that the access log shows for a viewer that left while it waited for a publisher, the
+// same as Caddy's for a client that leaves a proxy waiting.
+const statusClientGone = 499
 
 // plays tells whether the app of a path is among those to be played.
 func (h *Handler) plays(path string) bool {
@@ -157,7 +167,10 @@ func (h *Handler) plays(path string) bool {
 func withClientAddress(r *http.Request) *http.Request {
 	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	host, port, err := net.SplitHostPort(r.RemoteAddr)
-	if client == "" || err != nil || host == client {
+	if err != nil {
+		port = "0" // a Unix socket
+	}
+	if _, err := netip.ParseAddr(client); err != nil || host == client {
 		return r
 	}
 	clone := *r

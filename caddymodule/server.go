@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -15,19 +16,20 @@ import (
 
 // Server is a set of listeners for RTMP, or for RTMPS if it has connection policies.
 type Server struct {
-	// Listen holds Caddy network addresses, such as `:1935`, `127.0.0.1:1935-1936` or `unix//run/rtmp.sock`.
+	// Listen holds Caddy network addresses, such as `:1935`, `127.0.0.1:1935-1936` or `unix//run/rtmp.sock`. Default:
+	// `:1935`.
 	Listen []string `json:"listen,omitempty"`
 
 	// ListenerWrappersRaw wrap the listeners, in this order. They come after TLS unless a `tls` wrapper says where TLS
-	// is, as in Caddy's HTTP servers.
+	// is, as in Caddy's HTTP servers. Default: none.
 	ListenerWrappersRaw []json.RawMessage `json:"listener_wrappers,omitempty" caddy:"namespace=caddy.listeners inline_key=wrapper"`
 
 	// TLSConnectionPolicies make it RTMPS. One empty policy is enough. ALPN defaults to `rtmp`; clients that offer no
-	// ALPN, as most do, are served too.
+	// ALPN, as most do, are served too. Default: none, which is RTMP without TLS.
 	TLSConnectionPolicies caddytls.ConnectionPolicies `json:"tls_connection_policies,omitempty"`
 
 	// AutomateNames are the names to get and renew certificates for: from a public authority if they qualify for it,
-	// else from Caddy's internal one.
+	// else from Caddy's internal one. Default: none, which serves with those that other parts of the configuration get.
 	AutomateNames []string `json:"automate_names,omitempty"`
 
 	addresses []caddy.NetworkAddress
@@ -51,16 +53,26 @@ func (s *Server) provision(ctx caddy.Context) error {
 		if err != nil {
 			return fmt.Errorf("parsing the address %q: %w", address, err)
 		}
-		if parsed.IsUnixNetwork() || parsed.PortRangeSize() > 0 && parsed.StartPort > 0 || parsed.IsFdNetwork() {
-			s.addresses = append(s.addresses, parsed)
-			continue
+		if err := checkAddress(parsed); err != nil {
+			return fmt.Errorf("the address %q %w", address, err)
 		}
-		return fmt.Errorf("the address %q has no port; write it like %q", address, defaultListen)
+		s.addresses = append(s.addresses, parsed)
 	}
 	if err := s.provisionWrappers(ctx); err != nil {
 		return err
 	}
 	return s.provisionTLS(ctx, repl)
+}
+
+// checkAddress refuses what cannot be a stream listener.
+func checkAddress(a caddy.NetworkAddress) error {
+	switch {
+	case strings.HasPrefix(a.Network, "udp"), strings.HasPrefix(a.Network, "ip"), a.Network == "unixgram", a.Network == "fdgram":
+		return errors.New("is for datagrams, which RTMP is not made of")
+	case a.IsUnixNetwork(), a.IsFdNetwork(), a.StartPort > 0 && a.PortRangeSize() > 0:
+		return nil
+	}
+	return fmt.Errorf("has no port; write it like %q", defaultListen)
 }
 
 func (s *Server) provisionWrappers(ctx caddy.Context) error {
@@ -101,6 +113,9 @@ func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
 	}
 	s.tls = app.(*caddytls.TLS)
 	for _, policy := range s.TLSConnectionPolicies {
+		if policy == nil {
+			return errors.New("a TLS connection policy is null; an empty one is {}")
+		}
 		if policy.ALPN == nil {
 			policy.ALPN = []string{"rtmp"}
 		}
@@ -149,7 +164,7 @@ func (s *Server) hasPolicy(name string) bool {
 
 // manageCertificates gets and renews the certificates. It does not wait for them. Every generation must do it before the
 // one before is cleaned up, or Caddy drops them.
-func (s *Server) manageCertificates(caddy.Context) error {
+func (s *Server) manageCertificates() error {
 	if s.tls == nil || len(s.AutomateNames) == 0 {
 		return nil
 	}
@@ -169,9 +184,7 @@ func (s *Server) listen(ctx caddy.Context) ([]net.Listener, error) {
 	for _, address := range s.addresses {
 		opened, err := address.ListenAll(ctx, net.ListenConfig{})
 		if err != nil {
-			for _, ln := range all {
-				_ = ln.Close() // nobody has connected yet
-			}
+			closeAll(all)
 			return nil, fmt.Errorf("listening on %s: %w", address, err)
 		}
 		for _, o := range opened {
@@ -179,6 +192,24 @@ func (s *Server) listen(ctx caddy.Context) ([]net.Listener, error) {
 		}
 	}
 	return all, nil
+}
+
+// closeAll closes listeners to which nobody has connected yet.
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		_ = ln.Close()
+	}
+}
+
+// each returns the addresses one by one, where ranges of ports were given.
+func (s *Server) each() []string {
+	var all []string
+	for _, address := range s.addresses {
+		for _, one := range address.Expand() {
+			all = append(all, one.String())
+		}
+	}
+	return all
 }
 
 func (s *Server) wrap(ctx caddy.Context, ln net.Listener) net.Listener {
