@@ -76,6 +76,11 @@ func (a *Access) provision(ctx caddy.Context, action live.Action, logger *zap.Lo
 	return nil
 }
 
+// restricts tells whether there is any rule.
+func (a *Access) restricts() bool {
+	return len(a.matchers) > 0 || len(a.allow) > 0 || len(a.deny) > 0 || len(a.authenticators) > 0
+}
+
 // admit implements live.Guard.
 func (a *Access) admit(ctx context.Context, r *live.Request) error {
 	address := addressOf(r)

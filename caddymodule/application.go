@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -143,6 +144,9 @@ func (a *Application) provision(ctx caddy.Context, logger *zap.Logger) error {
 	}
 	if err := a.HLS.check(); err != nil {
 		return err
+	}
+	if !*a.HLS.Sessions && a.Play.restricts() {
+		return errors.New("hls sessions off serves everybody, so the play rule would not hold; remove one of the two")
 	}
 	return a.setRules()
 }

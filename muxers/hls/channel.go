@@ -2,7 +2,6 @@ package hls
 
 import (
 	"context"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -147,7 +146,7 @@ func (ch *channel) remove(v *viewer, reason error) {
 func (ch *channel) drain(s *live.Stream) {
 	for _, v := range ch.list() {
 		if v.watches(s) {
-			v.end(drained, io.EOF)
+			v.end(drained, live.ErrEnded)
 		}
 	}
 }
@@ -186,7 +185,7 @@ func (ch *channel) sweep(now time.Time) (empty bool) {
 	patience := ch.patience()
 	for _, v := range ch.list() {
 		if s := v.stream(); s != nil && s.Err() != nil {
-			v.end(drained, io.EOF)
+			v.end(drained, live.ErrEnded)
 		}
 		if v.expired(now, patience, rest) {
 			ch.remove(v, nil)

@@ -41,11 +41,6 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := httplive.CheckMethod(r); err != nil {
 		return err
 	}
-	if r.Method == http.MethodOptions {
-		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
 	x := &exchange{server: h.Server, config: h.config(t.key), target: t, w: w, r: r}
 	x.token, x.query = splitQuery(r.URL.RawQuery)
 	return x.serve()

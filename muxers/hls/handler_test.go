@@ -2,7 +2,6 @@ package hls
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -268,7 +267,7 @@ func TestHubCloses(t *testing.T) {
 		if d := time.Since(begun); d > time.Second {
 			s.Errorf("took %v", d)
 		}
-		if !errors.Is(s.events[1].Err, io.EOF) && !errors.Is(s.events[1].Err, live.ErrClosing) {
+		if !errors.Is(s.events[1].Err, live.ErrEnded) && !errors.Is(s.events[1].Err, live.ErrClosing) {
 			s.Errorf("ended with %v", s.events[1].Err)
 		}
 	})

@@ -2,7 +2,6 @@ package hls
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ func TestEnd(t *testing.T) {
 		sleep(9500 * time.Millisecond)
 		media := s.enter("")
 		leave(p)
-		if got := s.told(); got != "play stop" || !errors.Is(s.events[1].Err, io.EOF) {
+		if got := s.told(); got != "play stop" || !errors.Is(s.events[1].Err, live.ErrEnded) {
 			s.Errorf("told %s", got)
 		}
 		m := s.media(media)

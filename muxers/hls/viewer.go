@@ -3,7 +3,6 @@ package hls
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,7 +149,7 @@ func (v *viewer) sent(n int) error {
 		return nil
 	}
 	ses.Sent(n)
-	if err := ses.Err(); err != nil && !errors.Is(err, io.EOF) {
+	if err := ses.Err(); errors.Is(err, live.ErrKicked) {
 		return err
 	}
 	return nil

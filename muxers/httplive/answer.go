@@ -8,12 +8,17 @@ import (
 )
 
 // CORS lets pages of any origin play: streams are public unless a guard says otherwise, and guards do not look at
-// cookies. It tells whether r was a preflight request, which it has then answered.
-func CORS(w http.ResponseWriter, r *http.Request) (preflight bool) {
+// cookies. It answers OPTIONS, a preflight request or not, and tells whether it has done so.
+func CORS(w http.ResponseWriter, r *http.Request) (answered bool) {
+	h := w.Header()
 	if r.Header.Get("Origin") == "" {
+		if r.Method == http.MethodOptions {
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
 		return false
 	}
-	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date")
 	if r.Method != http.MethodOptions {
