@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What TestMain makes for all tests.
+var (
+	caddyBin string // the caddy under test
+	example  string // the repository's Caddyfile.example
+	film     *movie // H.264 with B-frames, and AAC
+)
+
+// tools are what the tests call.
+var tools = []string{"curl", "ffmpeg", "ffprobe", "gst-launch-1.0", "rtmpdump"}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for media to play far more than they work, so more of them run at once than there are processors.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set("6"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "caddy-rtmp-e2e")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = prepare(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// prepare finds or builds the binary and makes the film.
+func prepare(dir string) (err error) {
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("the end-to-end tests need %s: %w", tool, err)
+		}
+	}
+	if example, err = filepath.Abs("../Caddyfile.example"); err != nil {
+		return err
+	}
+	if caddyBin, err = findBinary(dir); err != nil {
+		return err
+	}
+	film, err = shoot(filepath.Join(dir, "film.mp4"))
+	return err
+}
+
+// findBinary returns the path of $CADDY_BIN, or builds ./cmd/caddy; with the race detector if the tests have it.
+func findBinary(dir string) (string, error) {
+	if path := os.Getenv("CADDY_BIN"); path != "" {
+		return filepath.Abs(path)
+	}
+	path := filepath.Join(dir, "caddy")
+	args := []string{"build", "-tags", "nobadger,nomysql,nopgx", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/caddy")...)
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return path, nil
+}

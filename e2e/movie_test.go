@@ -1,0 +1,276 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// What the film shows. Each picture differs from all others, and the sound is one tone.
+const (
+	width, height = 640, 360
+	pictureRate   = 30
+	sampleRate    = 44100
+	tone          = 440 // Hz
+)
+
+// A movie is a film whose pictures are known, so that what a player decodes can be told from garbage.
+type movie struct {
+	path     string
+	codec    string          // of the picture, as ffprobe names it
+	pictures map[string]bool // digests of all decoded pictures
+}
+
+// scene is ffmpeg's input of the film.
+func scene(seconds int) []string {
+	return []string{
+		"-v", "error", "-y",
+		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=%dx%d:r=%d:d=%d", width, height, pictureRate, seconds),
+		"-f", "lavfi", "-i", fmt.Sprintf("sine=f=%d:r=%d:d=%d", tone, sampleRate, seconds),
+		"-pix_fmt", "yuv420p", "-t", strconv.Itoa(seconds), "-c:a", "aac", "-ac", "2", "-b:a", "64k",
+	}
+}
+
+// shoot makes the H.264 film: 6 s with B-frames and a key frame each second.
+func shoot(path string) (*movie, error) {
+	args := append(scene(6), "-c:v", "libx264", "-preset", "veryfast", "-b:v", "500k",
+		"-bf", "2", "-g", strconv.Itoa(pictureRate), "-sc_threshold", "0", path)
+	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making the film: %w\n%s", err, out)
+	}
+	return develop(path, "h264")
+}
+
+// develop decodes a film to learn its pictures.
+func develop(path, codec string) (*movie, error) {
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-f", "framemd5", "-").Output()
+	if err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", path, err)
+	}
+	m := &movie{path: path, codec: codec, pictures: make(map[string]bool)}
+	for _, digest := range digests(out) {
+		m.pictures[digest] = true
+	}
+	return m, nil
+}
+
+// digests reads the last column of ffmpeg's framemd5 format.
+func digests(framemd5 []byte) (list []string) {
+	for l := range strings.Lines(string(framemd5)) {
+		if fields := strings.Split(strings.TrimSpace(l), ","); len(fields) == 6 {
+			list = append(list, strings.TrimSpace(fields[5]))
+		}
+	}
+	return list
+}
+
+// playtime is how much of a source is examined, in seconds.
+const playtime = 3
+
+// A medium is what ffprobe tells of a source.
+type medium struct {
+	Streams []struct {
+		Index      int    `json:"index"`
+		Codec      string `json:"codec_name"`
+		Type       string `json:"codec_type"`
+		Width      int    `json:"width"`
+		Height     int    `json:"height"`
+		SampleRate string `json:"sample_rate"`
+		Channels   int    `json:"channels"`
+	} `json:"streams"`
+	Packets []struct {
+		Stream int     `json:"stream_index"`
+		DTS    float64 `json:"dts_time,string"`
+	} `json:"packets"`
+}
+
+// examine checks that a source, which ends a list of ffmpeg's arguments, is the movie: codecs, sizes and rates, times
+// that never fall, pictures that are the movie's own, and the tone.
+func (m *movie) examine(t testing.TB, source ...string) {
+	t.Helper()
+	m.probe(t, source...)
+	m.decode(t, source...)
+}
+
+// probe checks what is said of the streams, and the time of their packets.
+func (m *movie) probe(t testing.TB, source ...string) {
+	t.Helper()
+	args := []string{
+		"-v", "error", "-of", "json", "-show_streams", "-show_packets",
+		"-read_intervals", "%+" + strconv.Itoa(playtime), "-analyzeduration", "1500000",
+	}
+	var found medium
+	if err := json.Unmarshal(must(t, "ffprobe", append(args, source...)...), &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Streams) != 2 {
+		t.Fatalf("%d streams: %+v", len(found.Streams), found.Streams)
+	}
+	for _, s := range found.Streams {
+		switch s.Type {
+		case "video":
+			if s.Codec != m.codec || s.Width != width || s.Height != height {
+				t.Errorf("the picture is %s %dx%d", s.Codec, s.Width, s.Height)
+			}
+			found.checkTimes(t, s.Index, pictureRate)
+		case "audio":
+			if s.Codec != "aac" || s.SampleRate != strconv.Itoa(sampleRate) || s.Channels != 2 {
+				t.Errorf("the sound is %s %s Hz, %d channels", s.Codec, s.SampleRate, s.Channels)
+			}
+			found.checkTimes(t, s.Index, sampleRate/1024.0)
+		default:
+			t.Errorf("a stream of %s", s.Type)
+		}
+	}
+}
+
+// checkTimes checks that the packets of a stream go on in time, at their rate.
+func (f *medium) checkTimes(t testing.TB, stream int, rate float64) {
+	t.Helper()
+	var times []float64
+	for _, p := range f.Packets {
+		if p.Stream != stream {
+			continue
+		}
+		if n := len(times); n > 0 && p.DTS < times[n-1] {
+			t.Errorf("stream %d: DTS falls from %v to %v", stream, times[n-1], p.DTS)
+		}
+		times = append(times, p.DTS)
+	}
+	if len(times) < int(rate) {
+		t.Fatalf("stream %d: only %d packets", stream, len(times))
+	}
+	n := len(times) - 1
+	got := float64(n) / (times[n] - times[0])
+	if math.Abs(got-rate) > rate/20 {
+		t.Errorf("stream %d: %d packets at a rate of %.2f, want %.2f", stream, n+1, got, rate)
+	}
+}
+
+// decode decodes picture and sound and compares them with the movie's.
+func (m *movie) decode(t testing.TB, source ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	pictures, sound := filepath.Join(dir, "pictures"), filepath.Join(dir, "sound")
+	args := []string{"-v", "error", "-xerror", "-analyzeduration", "1500000", "-t", strconv.Itoa(playtime)}
+	args = append(args, source[:len(source)-1]...)
+	args = append(args, "-i", source[len(source)-1],
+		"-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", pictures,
+		// Time stamps in milliseconds fall between samples, which a writer of PCM takes for a fault.
+		"-map", "0:a", "-af", "asetpts=N/SR/TB", "-ac", "1", "-f", "s16le", sound)
+	must(t, "ffmpeg", args...)
+	m.recognise(t, digests(readFile(t, pictures)), 2*pictureRate)
+	checkTone(t, readFile(t, sound))
+}
+
+// recognise checks that all pictures of a list, of which there must be some, are the movie's.
+func (m *movie) recognise(t testing.TB, digests []string, atLeast int) {
+	t.Helper()
+	foreign := 0
+	for _, digest := range digests {
+		if !m.pictures[digest] {
+			foreign++
+		}
+	}
+	if foreign > 0 || len(digests) < atLeast {
+		t.Errorf("of %d decoded pictures %d are not the film's; want %d at least", len(digests), foreign, atLeast)
+	}
+}
+
+// checkTone checks that PCM samples are the film's tone, by its loudness and by how often it passes through zero.
+func checkTone(t testing.TB, pcm []byte) {
+	t.Helper()
+	const start = 4096 // a decoder that joins needs a frame or two
+	n := len(pcm) / 2
+	if n < 2*sampleRate {
+		t.Errorf("only %d samples of sound", n)
+		return
+	}
+	power, crossings, last := 0.0, 0, 0.0
+	for i := start; i < n; i++ {
+		v := float64(int16(binary.LittleEndian.Uint16(pcm[2*i:])))
+		power += v * v
+		if v*last < 0 {
+			crossings++
+		}
+		last = v
+	}
+	seconds := float64(n-start) / sampleRate
+	pitch := float64(crossings) / 2 / seconds
+	if loud := math.Sqrt(power / float64(n-start)); loud < 500 || math.Abs(pitch-tone) > 10 {
+		t.Errorf("the sound has %.1f Hz at an amplitude of %.0f, want %d Hz", pitch, loud, tone)
+	}
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// file writes bytes into a file of the test and returns its path.
+func file(t testing.TB, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// encoder returns ffmpeg's arguments to publish the film for ever, in real time, to an URL.
+func encoder(url string, options ...string) []string {
+	args := append([]string{"-hide_banner", "-loglevel", "info", "-nostats", "-re", "-stream_loop", "-1", "-i", film.path, "-c", "copy"},
+		options...)
+	return append(args, "-f", "flv", url)
+}
+
+// publish lets ffmpeg publish the film and waits until it is on air.
+func (s *server) publish(url string, options ...string) *process {
+	s.t.Helper()
+	p := start(s.t, nil, "ffmpeg", encoder(url, options...)...)
+	name, _, _ := strings.Cut(url[strings.LastIndexByte(url, '/')+1:], "?")
+	s.awaitStream(name)
+	return p
+}
+
+// cutFLV cuts off a last tag that is not whole.
+func cutFLV(b []byte) []byte {
+	const head, tail = 11, 4
+	for end := 9 + tail; ; {
+		if len(b) < end+head {
+			return b[:end]
+		}
+		next := end + head + int(binary.BigEndian.Uint32(b[end:])&0xffffff) + tail
+		if len(b) < next {
+			return b[:end]
+		}
+		end = next
+	}
+}
+
+// isRelative tells whether a line of a playlist leaves host and scheme to the URL of the playlist.
+func isRelative(uri string) bool {
+	return !strings.Contains(uri, "://") && !strings.HasPrefix(uri, "/")
+}
+
+// contains tells whether a text has all the parts.
+func contains(text []byte, parts ...string) bool {
+	for _, part := range parts {
+		if !bytes.Contains(text, []byte(part)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// onExample starts a server on Caddyfile.example as it is.
+func onExample(t *testing.T) *server {
+	t.Helper()
+	config, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, string(config))
+}
+
+// TestPlayback publishes with ffmpeg to a server on Caddyfile.example and watches every format with ffprobe and ffmpeg,
+// and over every version of HTTP.
+func TestPlayback(t *testing.T) {
+	t.Parallel()
+	s := onExample(t)
+	s.publish(s.url("rtmp", "/live/test"))
+
+	for _, source := range s.sources() {
+		t.Run("ffmpeg/"+source.name, func(t *testing.T) {
+			t.Parallel()
+			film.examine(t, source.args...)
+		})
+	}
+	for _, way := range ways {
+		for _, ending := range []string{".flv", ".ts"} {
+			t.Run(way.name+"/test"+ending, func(t *testing.T) {
+				t.Parallel()
+				s.on(t).examineContinuous(way, ending)
+			})
+		}
+		for _, entry := range []string{"/live/test.m3u8", "/live/test/index.m3u8"} {
+			t.Run(way.name+entry, func(t *testing.T) {
+				t.Parallel()
+				s.on(t).examineHLS(way, entry)
+			})
+		}
+	}
+}
+
+// on returns the server for use by a subtest.
+func (s *server) on(t *testing.T) *server {
+	c := *s
+	c.t = t
+	return &c
+}
+
+// A source is something that ffmpeg can open.
+type source struct {
+	name string
+	args []string
+}
+
+// sources are the play URLs of the stream test, with the certificate verified where ffmpeg's demuxer passes that on.
+func (s *server) sources() []source {
+	verify := []string{"-ca_file", filepath.Join(s.dir, "data/caddy/pki/authorities/local/root.crt"), "-tls_verify", "1"}
+	list := []source{
+		{"rtmp", []string{s.url("rtmp", "/live/test")}},
+		{"rtmps", []string{s.url("rtmps", "/live/test")}},
+	}
+	for _, path := range []string{"/live/test.flv", "/live/test.ts"} {
+		list = append(list,
+			source{"http" + path, []string{s.url("http", path)}},
+			source{"https" + path, append(verify[:4:4], s.url("https", path))})
+	}
+	for _, path := range []string{"/live/test.m3u8", "/live/test/index.m3u8"} {
+		list = append(list,
+			source{"http" + path, []string{s.url("http", path)}},
+			source{"https" + path, []string{s.url("https", path)}})
+	}
+	return list
+}
+
+// A way is a scheme and a version of HTTP.
+type way struct {
+	name    string
+	scheme  string
+	version int
+}
+
+var ways = []way{
+	{"http1", "http", http1},
+	{"https1", "https", http1},
+	{"https2", "https", http2},
+	{"https3", "https", h3},
+}
+
+// examineContinuous watches some seconds and examines what came.
+func (s *server) examineContinuous(w way, ending string) {
+	v := s.watch(w.version, s.url(w.scheme, "/live/test"+ending))
+	s.record(v)
+	b := v.Bytes()
+	if ending == ".flv" {
+		b = cutFLV(b)
+	}
+	film.examine(s.t, file(s.t, "test"+ending, b))
+}
+
+// record waits until a viewer has seen more than is examined.
+func (s *server) record(v *viewer) {
+	s.t.Helper()
+	began := time.Now()
+	eventually(s.t, v.name, func() error {
+		if err := v.running(); err != nil {
+			return err
+		}
+		if seen := time.Since(began); seen < (playtime+1)*time.Second {
+			return fmt.Errorf("%s seen", seen)
+		}
+		return nil
+	})
+}
+
+// examineHLS plays some seconds and examines what came.
+func (s *server) examineHLS(w way, entry string) {
+	p := s.tune(w.version, s.url(w.scheme, entry))
+	eventually(s.t, p.name, func() error {
+		if err := p.running(); err != nil {
+			return err
+		}
+		if p.length() < (playtime+1)*time.Second {
+			return fmt.Errorf("%s played", p.length())
+		}
+		return nil
+	})
+	film.examine(s.t, file(s.t, "test.ts", p.Bytes()))
+}
