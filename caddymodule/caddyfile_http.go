@@ -165,10 +165,14 @@ func parseAccounts(d *caddyfile.Dispenser, basic *caddyauth.HTTPBasicAuth) error
 	if args := d.RemainingArgs(); len(args) > 0 {
 		return add(args)
 	}
+	before := len(basic.AccountList)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := add(append([]string{d.Val()}, d.RemainingArgs()...)); err != nil {
 			return err
 		}
+	}
+	if len(basic.AccountList) == before {
+		return add(nil)
 	}
 	return nil
 }

@@ -31,10 +31,12 @@ func (*Token) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "rtmp.authenticators.token", New: func() caddy.Module { return new(Token) }}
 }
 
+var errNoSecret = errors.New("a token authenticator needs a secret")
+
 // Provision replaces the placeholders.
 func (t *Token) Provision(ctx caddy.Context) error {
 	if len(t.Secrets) == 0 {
-		return errors.New("a token authenticator needs a secret")
+		return errNoSecret
 	}
 	repl := caddy.NewReplacer()
 	t.guard = hooks.Token{Param: t.Param}
@@ -77,6 +79,9 @@ func (t *Token) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			return d.Errf("unknown token option %q: param and secret are known", d.Val())
 		}
+	}
+	if len(t.Secrets) == 0 {
+		return d.Err(errNoSecret.Error())
 	}
 	return nil
 }

@@ -1,0 +1,199 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-rtmp/caddy-rtmp/caddymodule"
+)
+
+// update writes what the adapter makes of the Caddyfiles into testdata. Read the difference before you commit it.
+var update = flag.Bool("update", false, "rewrite testdata/*.caddyfiletest")
+
+// separator stands between Caddyfile and JSON.
+const separator = "----------\n"
+
+// adapt returns the JSON of a Caddyfile, and fails the test if it cannot be adapted or is not formatted.
+func adapt(t *testing.T, text string) []byte {
+	t.Helper()
+	result, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("adapt: %v\n%s", err, text)
+	}
+	for _, w := range warnings {
+		t.Errorf("adapt: %s\n%s", w, text)
+	}
+	return result
+}
+
+// TestAdapt compares the JSON of each Caddyfile in testdata with the one that it is to give.
+func TestAdapt(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Caddyfiles: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, want, _ := strings.Cut(strings.ReplaceAll(string(content), "\r\n", "\n"), separator)
+			var got bytes.Buffer
+			if err := json.Indent(&got, adapt(t, text), "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			got.WriteByte('\n')
+			if *update {
+				if err := os.WriteFile(file, []byte(text+separator+got.String()), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got.String() != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+			}
+		})
+	}
+}
+
+// TestOurCaddyfiles adapts the Caddyfiles that users are given.
+func TestOurCaddyfiles(t *testing.T) {
+	files, err := filepath.Glob("../examples/*/Caddyfile")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range append(files, "../Caddyfile.example") {
+		t.Run(file, func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var config struct{ Apps map[string]json.RawMessage }
+			if err := json.Unmarshal(adapt(t, string(content)), &config); err != nil {
+				t.Fatal(err)
+			}
+			if config.Apps["rtmp"] == nil || config.Apps["http"] == nil {
+				t.Error("there is no rtmp or no http app in it")
+			}
+			if formatted := caddyfile.Format(content); !bytes.Equal(formatted, content) {
+				t.Error("it is not formatted as by caddy fmt")
+			}
+		})
+	}
+}
+
+// inApp, inServer and inSite put lines into a Caddyfile: the first of them on line 4, 4 and 5.
+func inApp(lines string) string { return "{\n\trtmp {\n\t\tapp live {\n" + lines + "\n\t\t}\n\t}\n}\n" }
+func inServer(lines string) string {
+	return "{\n\trtmp {\n\t\tserver :1935 {\n" + lines + "\n\t\t}\n\t}\n}\n"
+}
+func inSite(lines string) string { return "{\n\trtmp\n}\nhttp://example.com {\n" + lines + "\n}\n" }
+func inRTMP(lines string) string { return "{\n\n\trtmp {\n" + lines + "\n\t}\n}\n" }
+
+// TestAdaptErrors checks that each mistake is refused with its file, its line and a hint.
+func TestAdaptErrors(t *testing.T) {
+	tests := map[string]struct {
+		text string
+		line string
+		hint string
+	}{
+		"argument of rtmp":            {"{\n\trtmp live\n}\n", "2", "wrong argument count"},
+		"unknown rtmp option":         {inRTMP("servers :1935"), "4", `unknown rtmp option "servers"`},
+		"server without address":      {inRTMP("server"), "4", "needs an address"},
+		"unknown server option":       {inServer("cert x"), "4", `unknown server option "cert"`},
+		"unknown wrapper":             {inServer("listener_wrappers {\nnonsense\n}"), "5", "nonsense"},
+		"app without name":            {inRTMP("app"), "4", "wrong argument count"},
+		"app with two names":          {inRTMP("app live radio"), "4", "wrong argument count"},
+		"app twice":                   {inRTMP("app live\napp live"), "5", `the app "live" is configured already`},
+		"app in two blocks":           {"{\n\trtmp {\n\t\tapp live\n\t}\n\trtmp {\n\t\tapp live\n\t}\n}\n", "6", "configured already"},
+		"unknown app option":          {inApp("latencies low"), "4", `unknown app option "latencies"`},
+		"shutdown_grace no duration":  {inRTMP("shutdown_grace soon"), "4", `"soon" is no duration`},
+		"shutdown_grace missing":      {inRTMP("shutdown_grace"), "4", "wrong argument count"},
+		"handshake_timeout surplus":   {inRTMP("handshake_timeout 1s 2s"), "4", "wrong argument count"},
+		"connect_timeout zero":        {inRTMP("connect_timeout 0s"), "4", "is no duration"},
+		"write_timeout negative":      {inApp("write_timeout -1s"), "4", `"-1s" is no duration`},
+		"idle_timeout without unit":   {inApp("idle_timeout 10"), "4", `"10" is no duration`},
+		"first_packet_timeout":        {inApp("first_packet_timeout x"), "4", "is no duration"},
+		"reconnect_window":            {inApp("reconnect_window x"), "4", "is no duration"},
+		"wait":                        {inApp("wait never"), "4", "is no duration"},
+		"wait surplus":                {inApp("wait 1s 2s"), "4", "wrong argument count"},
+		"latency unknown":             {inApp("latency lowest"), "4", "neither low, normal, dense nor a duration"},
+		"latency too short":           {inApp("latency 10us"), "4", "is not between 1ms and 5s"},
+		"latency too long":            {inApp("latency 6s"), "4", "is not between 1ms and 5s"},
+		"latency with a block":        {inApp("latency low {\n}"), "4", ""},
+		"on_conflict unknown":         {inApp("on_conflict kill"), "4", "neither auto, reject nor replace"},
+		"on_conflict surplus":         {inApp("on_conflict auto reject"), "4", "wrong argument count"},
+		"gop_cache without bound":     {inApp("gop_cache"), "4", "wrong argument count"},
+		"gop_cache on":                {inApp("gop_cache on"), "4", `"on" is no duration`},
+		"gop_cache bad size":          {inApp("gop_cache 10s big"), "4", `"big" is no size`},
+		"gop_cache no size":           {inApp("gop_cache 10s 0"), "4", "is no size"},
+		"gop_cache huge size":         {inApp("gop_cache 10s 9EB"), "4", "is no size"},
+		"gop_cache off and more":      {inApp("gop_cache off 1MiB"), "4", "is no duration"},
+		"lag surplus":                 {inApp("lag 1s 1MiB 1"), "4", "wrong argument count"},
+		"hls argument":                {inApp("hls on"), "4", "wrong argument count"},
+		"hls unknown":                 {inApp("hls {\nfragment 2s\n}"), "5", `unknown hls option "fragment"`},
+		"hls window":                  {inApp("hls {\nwindow ten\n}"), "5", `"ten" is no number of segments`},
+		"hls window negative":         {inApp("hls {\nwindow -1\n}"), "5", "is no number of segments"},
+		"hls sessions":                {inApp("hls {\nsessions maybe\n}"), "5", `"maybe" is neither on nor off`},
+		"hls segment":                 {inApp("hls {\nsegment 0\n}"), "5", "is no duration"},
+		"publish argument":            {inApp("publish all"), "4", "wrong argument count"},
+		"publish twice":               {inApp("publish\npublish"), "5", "publish stands twice"},
+		"play unknown":                {inApp("play {\nadmit all\n}"), "5", `unknown play option "admit"`},
+		"allow nothing":               {inApp("play {\nallow\n}"), "5", "wrong argument count"},
+		"allow a name":                {inApp("play {\nallow example.com\n}"), "5", "neither an address range"},
+		"deny a bad range":            {inApp("play {\ndeny 10.0.0.0/33\n}"), "5", "neither an address range"},
+		"match nothing":               {inApp("play {\nmatch\n}"), "5", "match needs a matcher"},
+		"match unknown":               {inApp("play {\nmatch weather sunny\n}"), "5", "weather"},
+		"authenticate nothing":        {inApp("publish {\nauthenticate\n}"), "5", "wrong argument count"},
+		"authenticate unknown":        {inApp("publish {\nauthenticate magic\n}"), "5", "rtmp.authenticators.magic"},
+		"token argument":              {inApp("publish {\nauthenticate token secret\n}"), "5", "wrong argument count"},
+		"token unknown option":        {inApp("publish {\nauthenticate token {\npassword x\n}\n}"), "6", `unknown token option "password"`},
+		"token without block":         {inApp("publish {\nauthenticate token\n}"), "5", "needs a secret"},
+		"token of a name only":        {inApp("publish {\nauthenticate token {\nparam key\n}\n}"), "7", "needs a secret"},
+		"api basic beside loopback":   {inSite("rtmp_api {\nauth loopback\nauth basic {\n}\n}"), "8", "a user and a password hash"},
+		"token without secret":        {inApp("publish {\nauthenticate token {\nsecret\n}\n}"), "6", "wrong argument count"},
+		"token with two params":       {inApp("publish {\nauthenticate token {\nparam a b\n}\n}"), "6", "wrong argument count"},
+		"flv unknown option":          {inSite("rtmp_flv {\nwait 5s\n}"), "6", `unknown rtmp_flv option "wait"`},
+		"flv surplus argument":        {inSite("rtmp_flv /a /b"), "5", "wrong argument count"},
+		"ts app without name":         {inSite("rtmp_ts {\napp\n}"), "6", "wrong argument count"},
+		"hls surplus argument":        {inSite("rtmp_hls /a /b"), "5", "wrong argument count"},
+		"play unknown option of site": {inSite("rtmp_play {\napps live\n}"), "6", `unknown rtmp_play option "apps"`},
+		"play surplus argument":       {inSite("rtmp_play /a /b"), "5", "wrong argument count"},
+		"api without block":           {inSite("rtmp_api"), "5", "rtmp_api needs an auth"},
+		"api with empty block":        {inSite("rtmp_api {\n}"), "6", "rtmp_api needs an auth"},
+		"api unknown option":          {inSite("rtmp_api {\nallow all\n}"), "6", `unknown rtmp_api option "allow"`},
+		"api unknown auth":            {inSite("rtmp_api {\nauth none\n}"), "6", `unknown auth "none"`},
+		"api auth of nothing":         {inSite("rtmp_api {\nauth\n}"), "6", "wrong argument count"},
+		"api no token":                {inSite("rtmp_api {\nauth token\n}"), "6", "wrong argument count"},
+		"api loopback argument":       {inSite("rtmp_api {\nauth loopback yes\n}"), "6", "wrong argument count"},
+		"api by_site argument":        {inSite("rtmp_api {\nauth by_site yes\n}"), "6", "wrong argument count"},
+		"api user without hash":       {inSite("rtmp_api {\nauth basic alice\n}"), "6", "a user and a password hash"},
+		"api no account":              {inSite("rtmp_api {\nauth basic\n}"), "6", "a user and a password hash"},
+		"api account without hash":    {inSite("rtmp_api {\nauth basic {\nalice\n}\n}"), "7", "a user and a password hash"},
+		"api surplus argument":        {inSite("rtmp_api /a /b {\nauth loopback\n}"), "5", "wrong argument count"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(test.text), map[string]any{"filename": "Caddyfile"})
+			if err == nil {
+				t.Fatal("it adapts")
+			}
+			if !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(test.hint)) {
+				t.Errorf("%q does not say %q", err, test.hint)
+			}
+			if !strings.Contains(err.Error(), "Caddyfile:"+test.line) {
+				t.Errorf("%q does not name Caddyfile:%s", err, test.line)
+			}
+		})
+	}
+}
