@@ -50,6 +50,7 @@ type ChunkReader struct {
 	streams   map[uint32]*chunkStream
 	pending   int // bytes of unfinished messages
 	read      int64
+	omits     bool // the peer leaves the extended time stamp out of chunks of type 3
 }
 
 // A chunkStream is what the chunks of one id have in common.
@@ -79,11 +80,14 @@ func (r *ChunkReader) SetLimits(limits Limits) { r.limits = limits.withDefaults(
 func (r *ChunkReader) BytesRead() int64 { return r.read }
 
 // ReadMessage returns the next whole message. An error that wraps ErrProtocol is the peer's fault; others are the
-// connection's, io.EOF at a clean end.
+// connection's, io.EOF at a clean end, which is between two messages.
 func (r *ChunkReader) ReadMessage() (Message, error) {
 	for {
 		cs, err := r.readChunk()
 		if err != nil {
+			if r.pending > 0 {
+				err = unexpected(err)
+			}
 			return Message{}, err
 		}
 		if len(cs.head.Body) < cs.length {
@@ -177,14 +181,18 @@ func (r *ChunkReader) readMessageHeader(cs *chunkStream, format byte) error {
 }
 
 // readExtendedTime reads the extended time stamp. The specification wants it on chunks of type 3 too, but old encoders
-// leave it out there: then what comes is not the value of the message's first chunk.
+// leave it out there: then what comes is not the value of the message's first chunk. Where so little of the message is
+// left that no value need come, the peer's habit decides.
 func (r *ChunkReader) readExtendedTime(cs *chunkStream, format byte) error {
-	if format == 3 && cs.length-len(cs.head.Body) >= 4 {
-		b, err := r.r.Peek(4)
-		if err != nil {
-			return err
+	if format == 3 {
+		if cs.length-len(cs.head.Body) >= 4 {
+			b, err := r.r.Peek(4)
+			if err != nil {
+				return err
+			}
+			r.omits = binary.BigEndian.Uint32(b) != cs.field
 		}
-		if binary.BigEndian.Uint32(b) != cs.field {
+		if r.omits {
 			return nil
 		}
 	}
@@ -212,7 +220,9 @@ func (r *ChunkReader) begin(cs *chunkStream, format byte) error {
 		return fmt.Errorf("%w: message of type %d has %d bytes, more than %d", ErrProtocol, cs.head.Type, cs.length, limit)
 	}
 	cs.begun = true
-	cs.head.Body = make([]byte, 0, min(cs.length, allocateAhead))
+	if n := min(cs.length, allocateAhead); cap(cs.head.Body) < n || cap(cs.head.Body) > 2*n {
+		cs.head.Body = make([]byte, 0, n)
+	}
 	return nil
 }
 
@@ -278,10 +288,13 @@ func (r *ChunkReader) obey(m Message) error {
 	return nil
 }
 
-// discard forgets what has come of the message begun on cs.
+// discard forgets what has come of the message begun on cs. The bytes serve the next message, so that a peer that begins
+// and gives up does not make us allocate each time.
 func (r *ChunkReader) discard(cs *chunkStream) {
 	r.pending -= len(cs.head.Body)
-	cs.head.Body = nil
+	if cs.head.Body = cs.head.Body[:0]; cap(cs.head.Body) > allocateAhead {
+		cs.head.Body = nil
+	}
 	cs.begun = false
 }
 

@@ -118,15 +118,17 @@ func (c *Conn) Write(messages ...Message) error {
 	return nil
 }
 
-// WriteChunks sends chunks that are ready, which must be of WriteChunkSize, within the given time. It returns how many
-// bytes were taken. bufs is consumed.
+// WriteChunks sends chunks that are ready, which must be of WriteChunkSize, within the given time; 0 means any. It returns
+// how many bytes were taken. bufs is consumed.
 func (c *Conn) WriteChunks(bufs *net.Buffers, limit time.Duration) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var deadline time.Time
 	if limit > 0 {
-		if err := c.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
-			return 0, fmt.Errorf("setting the write deadline: %w", err)
-		}
+		deadline = time.Now().Add(limit)
+	}
+	if err := c.conn.SetWriteDeadline(deadline); err != nil {
+		return 0, fmt.Errorf("setting the write deadline: %w", err)
 	}
 	if c.interrupted.Load() {
 		return 0, os.ErrDeadlineExceeded
