@@ -1,0 +1,397 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-rtmp/caddy-rtmp/caddymodule"
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
+	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp"
+)
+
+// TestMain keeps Caddy's data away from the user's. Caddy has read the environment before, for its storage.
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "caddymodule")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
+		if err := os.Setenv(name, dir); err != nil { //nolint:usetesting // there is no test yet
+			panic(err)
+		}
+	}
+	caddy.DefaultStorage.Path = dir
+	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
+	return m.Run()
+}
+
+// patience is how long a test waits for what must happen. Nothing waits for it to pass.
+const patience = 20 * time.Second
+
+// eventually polls until what is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !so(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// freePorts returns ports of the loopback that nobody uses.
+func freePorts(t *testing.T, n int) []any {
+	t.Helper()
+	ports := make([]any, n)
+	for i := range ports {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		_, port, err := net.SplitHostPort(ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports[i] = port
+	}
+	return ports
+}
+
+// A bed is a Caddy that runs in the test, on ports of its own.
+type bed struct {
+	t                        *testing.T
+	rtmp, rtmps, http, https string
+	log                      string // the file that Caddy logs to
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	p := freePorts(t, 4)
+	b := &bed{t: t, log: filepath.Join(t.TempDir(), "log")}
+	for i, to := range []*string{&b.rtmp, &b.rtmps, &b.http, &b.https} {
+		*to = fmt.Sprint(p[i])
+	}
+	t.Cleanup(func() { b.stop() })
+	return b
+}
+
+// stop stops Caddy and checks that nothing of ours is left.
+func (b *bed) stop() {
+	b.t.Helper()
+	if err := caddy.Stop(); err != nil {
+		b.t.Errorf("stop: %v", err)
+	}
+	if n := caddymodule.References(); n != 0 {
+		b.t.Errorf("%d references to the engine are left", n)
+	}
+	eventually(b.t, "no goroutine is left", func() bool { return leftover() == "" })
+}
+
+// leftover returns a goroutine of ours that is no test's, or nothing.
+func leftover() string {
+	buf := make([]byte, 4<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	for stack := range strings.SplitSeq(string(buf), "\n\n") {
+		if strings.Contains(stack, "caddy-rtmp/caddy-rtmp/") && !strings.Contains(stack, "caddymodule_test") {
+			return stack
+		}
+	}
+	return ""
+}
+
+// caddyfile completes a Caddyfile: it puts the ports in for $RTMP, $RTMPS, $HTTP and $HTTPS, and global options that keep
+// Caddy to itself where it says $OPTIONS.
+func (b *bed) caddyfile(text string) string {
+	options := "admin off\npersist_config off\nskip_install_trust\nauto_https disable_redirects\nhttps_port $HTTPS\n" +
+		"log {\noutput file " + b.log + "\nformat json\nlevel DEBUG\n}\n"
+	text = strings.ReplaceAll(text, "$OPTIONS", options)
+	return strings.NewReplacer("$RTMPS", b.rtmps, "$RTMP", b.rtmp, "$HTTPS", b.https, "$HTTP", b.http).Replace(text)
+}
+
+func (b *bed) tryLoad(text string) error {
+	b.t.Helper()
+	result, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(b.caddyfile(text)), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		b.t.Fatalf("adapt: %v", err)
+	}
+	return caddy.Load(result, true)
+}
+
+func (b *bed) load(text string) {
+	b.t.Helper()
+	if err := b.tryLoad(text); err != nil {
+		b.t.Fatalf("load: %v", err)
+	}
+}
+
+// logged returns the lines of the log that hold a text.
+func (b *bed) logged(text string) []map[string]any {
+	b.t.Helper()
+	content, err := os.ReadFile(b.log)
+	if err != nil {
+		return nil
+	}
+	var lines []map[string]any
+	for line := range bytes.Lines(content) {
+		var fields map[string]any
+		if bytes.Contains(line, []byte(text)) && json.Unmarshal(line, &fields) == nil {
+			lines = append(lines, fields)
+		}
+	}
+	return lines
+}
+
+// sessions returns all sessions by id.
+func (b *bed) sessions() map[string]live.SessionInfo {
+	all := make(map[string]live.SessionInfo)
+	if hub := caddymodule.CurrentHub(); hub != nil {
+		for _, s := range hub.Snapshot().Sessions {
+			all[s.ID] = s
+		}
+	}
+	return all
+}
+
+// A publisher sends the synthetic stream, second by second, as fast as it is taken.
+type publisher struct {
+	t      *testing.T
+	client *rtmpapp.Client
+	out    live.FrameWriter
+	second int
+}
+
+// insecure trusts everybody, since Caddy's authority is made in the test.
+var insecure = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} //nolint:gosec // for tests
+
+// dial connects to an app.
+func dial(t *testing.T, url string) (*rtmpapp.Client, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := rtmpapp.Dial(ctx, url, insecure)
+	if err == nil {
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
+}
+
+func tryPublish(t *testing.T, url string) (*publisher, error) {
+	t.Helper()
+	c, err := dial(t, url)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := c.Publish(ctx)
+	return &publisher{t: t, client: c, out: out}, err
+}
+
+// publish begins to publish and sends some seconds.
+func publish(t *testing.T, url string, seconds int) *publisher {
+	t.Helper()
+	p, err := tryPublish(t, url)
+	if err != nil {
+		t.Fatalf("publish %s: %v", url, err)
+	}
+	for _, f := range livetest.Configs() {
+		if err := p.out.WriteFrame(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.send(seconds)
+	return p
+}
+
+func (p *publisher) send(seconds int) {
+	p.t.Helper()
+	for _, f := range livetest.Media(p.second, p.second+seconds) {
+		if err := p.out.WriteFrame(f); err != nil {
+			p.t.Fatalf("publishing: %v", err)
+		}
+	}
+	p.second += seconds
+}
+
+// awaitEnd waits until the server takes no more.
+func (p *publisher) awaitEnd() {
+	p.t.Helper()
+	eventually(p.t, "the publisher has ended", func() bool { return p.out.WriteFrame(livetest.Audio(0)) != nil })
+}
+
+// A viewer counts what it is given.
+type viewer struct {
+	name string
+	got  atomic.Int64
+	done chan struct{} // closed when it was given the last
+}
+
+func (v *viewer) ended() bool {
+	select {
+	case <-v.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// watch makes a viewer of what read gives until it fails.
+func watch(name string, read func() (int, error)) *viewer {
+	v := &viewer{name: name, done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		for {
+			n, err := read()
+			v.got.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return v
+}
+
+func playRTMP(t *testing.T, url string) *viewer {
+	t.Helper()
+	c, err := dial(t, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	in, err := c.Play(ctx)
+	if err != nil {
+		t.Fatalf("play %s: %v", url, err)
+	}
+	return watch(url, func() (int, error) {
+		_, err := in.ReadFrame(context.Background()) //nolint:usetesting // the connection is closed after the test
+		return 1, err
+	})
+}
+
+// httpClient returns a client with connections of its own.
+func httpClient(t *testing.T) *http.Client {
+	transport := &http.Transport{TLSClientConfig: insecure.Clone(), DisableCompression: true, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// get asks for url and fails the test if it is not answered.
+func get(t *testing.T, c *http.Client, url string, header ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatalf("get %s: %v", url, err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+// text returns the status and the whole body of an answer.
+func text(t *testing.T, resp *http.Response) (status int, body string) {
+	t.Helper()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("reading %s: %v", resp.Request.URL, err)
+	}
+	return resp.StatusCode, string(all)
+}
+
+func playHTTP(t *testing.T, url string) *viewer {
+	t.Helper()
+	resp := get(t, httpClient(t), url)
+	if resp.StatusCode != http.StatusOK {
+		_, body := text(t, resp)
+		t.Fatalf("%s: %s: %s", url, resp.Status, body)
+	}
+	buf := make([]byte, 32<<10)
+	return watch(url, func() (int, error) { return resp.Body.Read(buf) })
+}
+
+// An hlsPlayer asks for playlists and segments when it is told to.
+type hlsPlayer struct {
+	t      *testing.T
+	client *http.Client
+	list   string // URL of the media playlist
+}
+
+func playHLS(t *testing.T, url string) *hlsPlayer {
+	t.Helper()
+	p := &hlsPlayer{t: t, client: httpClient(t)}
+	status, body := text(t, get(t, p.client, url))
+	if status != http.StatusOK {
+		t.Fatalf("%s: %d %s", url, status, body)
+	}
+	p.list = resolve(t, url, lines(body)[0])
+	return p
+}
+
+// resolve returns the URL that a relative one means in a document.
+func resolve(t *testing.T, document, relative string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, document, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := req.URL.Parse(relative)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.String()
+}
+
+// lines returns the URLs in a playlist.
+func lines(playlist string) (urls []string) {
+	s := bufio.NewScanner(strings.NewReader(playlist))
+	for s.Scan() {
+		if s.Text() != "" && !strings.HasPrefix(s.Text(), "#") {
+			urls = append(urls, s.Text())
+		}
+	}
+	return urls
+}
+
+// newest fetches the playlist and its newest segment, and returns the URL of that. Empty is a playlist that is gone.
+func (p *hlsPlayer) newest() string {
+	p.t.Helper()
+	status, body := text(p.t, get(p.t, p.client, p.list))
+	urls := lines(body)
+	if status != http.StatusOK || len(urls) == 0 {
+		return ""
+	}
+	url := resolve(p.t, p.list, urls[len(urls)-1])
+	if status, body := text(p.t, get(p.t, p.client, url)); status != http.StatusOK || len(body) < 188 {
+		p.t.Fatalf("%s: %d, %d bytes", url, status, len(body))
+	}
+	return url
+}
