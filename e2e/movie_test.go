@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -247,30 +246,31 @@ func (s *server) publish(url string, options ...string) *process {
 
 // cutFLV cuts off a last tag that is not whole.
 func cutFLV(b []byte) []byte {
-	const head, tail = 11, 4
-	for end := 9 + tail; ; {
-		if len(b) < end+head {
-			return b[:end]
-		}
-		next := end + head + int(binary.BigEndian.Uint32(b[end:])&0xffffff) + tail
+	end := 0
+	walkFLV(b, func(_, next int) { end = next })
+	return b[:end]
+}
+
+// lastTime returns the time of the last whole tag, in milliseconds.
+func lastTime(b []byte) (ms uint32) {
+	walkFLV(b, func(tag, _ int) { ms = binary.BigEndian.Uint32(b[tag+4:])>>8 | uint32(b[tag+7])<<24 })
+	return ms
+}
+
+// walkFLV visits the whole tags of an FLV file; next is where the following one begins.
+func walkFLV(b []byte, visit func(tag, next int)) {
+	const header, head, tail = 9, 11, 4
+	for at := header + tail; len(b) >= at+head; {
+		next := at + head + int(binary.BigEndian.Uint32(b[at:])&0xffffff) + tail
 		if len(b) < next {
-			return b[:end]
+			return
 		}
-		end = next
+		visit(at, next)
+		at = next
 	}
 }
 
 // isRelative tells whether a line of a playlist leaves host and scheme to the URL of the playlist.
 func isRelative(uri string) bool {
 	return !strings.Contains(uri, "://") && !strings.HasPrefix(uri, "/")
-}
-
-// contains tells whether a text has all the parts.
-func contains(text []byte, parts ...string) bool {
-	for _, part := range parts {
-		if !bytes.Contains(text, []byte(part)) {
-			return false
-		}
-	}
-	return true
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -62,7 +61,7 @@ type source struct {
 
 // sources are the play URLs of the stream test, with the certificate verified where ffmpeg's demuxer passes that on.
 func (s *server) sources() []source {
-	verify := []string{"-ca_file", filepath.Join(s.dir, "data/caddy/pki/authorities/local/root.crt"), "-tls_verify", "1"}
+	verify := []string{"-ca_file", s.rootCert(), "-tls_verify", "1"}
 	list := []source{
 		{"rtmp", []string{s.url("rtmp", "/live/test")}},
 		{"rtmps", []string{s.url("rtmps", "/live/test")}},

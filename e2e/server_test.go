@@ -122,21 +122,25 @@ func (s *server) run() {
 	s.t.Helper()
 	s.process = start(s.t, s.env, caddyBin, "run", "--config", s.config, "--adapter", "caddyfile")
 	s.t.Cleanup(s.end)
-	root := filepath.Join(s.dir, "data", "caddy", "pki", "authorities", "local", "root.crt")
 	eventually(s.t, "caddy is up", func() error {
 		if err := s.running(); err != nil {
 			return err
 		}
-		pem, err := os.ReadFile(root)
+		pem, err := os.ReadFile(s.rootCert())
 		if err != nil {
 			return err
 		}
 		s.trust = x509.NewCertPool()
 		if !s.trust.AppendCertsFromPEM(pem) {
-			return errors.New("no certificate in " + root)
+			return errors.New("no certificate in " + s.rootCert())
 		}
 		return errors.Join(s.greet(s.https), s.greet(s.rtmps))
 	})
+}
+
+// rootCert is the path of the certificate of Caddy's own authority.
+func (s *server) rootCert() string {
+	return filepath.Join(s.dir, "data", "caddy", "pki", "authorities", "local", "root.crt")
 }
 
 // greet makes a TLS handshake.
