@@ -1,9 +1,6 @@
 package caddymodule
 
 import (
-	"context"
-	"net/http"
-
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
@@ -25,15 +22,3 @@ func CurrentHub() (hub *live.Hub) {
 	})
 	return hub
 }
-
-// Admit asks the rules of a for a session.
-func (a *App) Admit(ctx context.Context, r *live.Request) error { return a.admit(ctx, r) }
-
-// RulesOf returns the rules of a stream.
-func (a *App) RulesOf(k live.Key) (live.Rules, error) { return a.rules(k) }
-
-// Addresses returns the addresses of a server one by one.
-func (s *Server) Addresses() []string { return s.each() }
-
-// IsLocal tells whether auth loopback admits r.
-var IsLocal func(r *http.Request) bool = isLocal

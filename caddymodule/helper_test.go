@@ -145,6 +145,21 @@ func (b *bed) load(text string) {
 	if err := b.tryLoad(text); err != nil {
 		b.t.Fatalf("load: %v", err)
 	}
+	if strings.Contains(text, "https://localhost:$HTTPS") {
+		b.awaitCertificate(b.https)
+	}
+}
+
+// awaitCertificate waits until Caddy, which gets certificates beside all else, has one for localhost.
+func (b *bed) awaitCertificate(port string) {
+	b.t.Helper()
+	eventually(b.t, "there is a certificate", func() bool {
+		conn, err := (&tls.Dialer{Config: insecure}).DialContext(b.t.Context(), "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
 }
 
 // logged returns the lines of the log that hold a text.
