@@ -241,7 +241,8 @@ func (w *clientWriter) WriteFrame(f *live.Frame) error {
 
 type clientReader struct{ client *Client }
 
-// ReadFrame implements live.FrameReader. It returns io.EOF when the server says that the stream has ended, or leaves.
+// ReadFrame implements live.FrameReader. It returns io.EOF when the server says that the stream has ended, or leaves. After
+// an error that wraps live.ErrTag it may be called again: only that one tag was broken.
 func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 	defer r.client.bound(ctx)()
 	for {
@@ -251,6 +252,9 @@ func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 				return nil, context.Cause(ctx)
 			}
 			return nil, err
+		}
+		if len(m.Body) == 0 {
+			continue // nothing but a sign of life
 		}
 		switch m.Type {
 		case wire.TypeVideo:

@@ -34,7 +34,7 @@ var commands = map[string]handle{
 	"play":            (*connection).play,
 	"pause":           (*connection).pause,
 	"pauseRaw":        (*connection).pause,
-	"FCUnpublish":     (*connection).unpublish,
+	"FCUnpublish":     (*connection).fcUnpublish,
 	"closeStream":     (*connection).closeStream,
 	"deleteStream":    (*connection).closeStream,
 }
@@ -163,9 +163,13 @@ func connected(transaction float64, encoding any) wire.Message {
 			wire.Property{Key: "objectEncoding", Value: encoding}))
 }
 
-// createStream gives a message stream (7.2.1.3). A client may make several, but use only one at a time.
+// maxStreams bounds the ids of message streams, since each that viewers use makes a feed of its own.
+const maxStreams = 8
+
+// createStream gives a message stream (7.2.1.3). A client may make several, but use only one at a time, so after some the
+// ids come again.
 func (c *connection) createStream(cmd command) error {
-	c.streams++
+	c.streams = c.streams%maxStreams + 1
 	return c.wire.Write(wire.Command(0, "_result", cmd.transaction, nil, c.streams))
 }
 

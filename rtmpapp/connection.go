@@ -1,6 +1,7 @@
 package rtmpapp
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,13 +30,17 @@ type connection struct {
 	stream    uint32            // the message stream of the publisher or player
 	counted   int64             // bytes read that are counted already
 	deadline  time.Time         // the read deadline in force
-	unhook    func() bool       // undoes the end of reads when the session ends
+	patience  time.Duration     // how long it was to let a read take
+	unhook    func()            // undoes the end of reads when the session ends
 	said      bool              // the peer was told why the connection ends
 	handlers  map[string]handle // by command
 }
 
-// errDone ends a connection that has nothing left to say.
-var errDone = errors.New("the peer has left")
+// errDone ends a connection that has nothing left to say, errFault one that has met a fault of ours.
+var (
+	errDone  = errors.New("the peer has left")
+	errFault = errors.New("fault in the server")
+)
 
 func newConnection(s *Server, conn net.Conn) *connection {
 	return &connection{server: s, net: conn, handlers: commands}
@@ -47,8 +52,12 @@ func (c *connection) serve() error {
 	if err := c.handshake(limits.Handshake); err != nil {
 		return err
 	}
+	defer c.endSession(errFault) // a session must not outlive us, even if we do not get to its end
 	c.setReadDeadline(limits.Connect)
 	err := c.loop()
+	if c.player != nil {
+		c.wire.Interrupt() // nobody is left to wait for the write under way
+	}
 	c.endSession(err)
 	if c.said {
 		c.linger()
@@ -114,7 +123,7 @@ func (c *connection) ended(err error) error {
 		return cause
 	}
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() && c.publisher != nil {
-		cause := fmt.Errorf("%w: no data for %s", live.ErrIdle, c.idleLimit())
+		cause := fmt.Errorf("%w: no data for %s", live.ErrIdle, c.patience)
 		c.sayEnd(cause)
 		return cause
 	}
@@ -143,8 +152,23 @@ func (c *connection) count() {
 // begin makes ses the connection's session: reads end when it does.
 func (c *connection) begin(ses *live.Session, stream uint32) {
 	c.stream = stream
-	c.unhook = context.AfterFunc(ses.Context(), func() { _ = c.net.SetReadDeadline(time.Now()) })
+	c.unhook = hook(ses.Context(), func() { _ = c.net.SetReadDeadline(time.Now()) })
 	c.count()
+}
+
+// hook lets f be called when ctx is done, until unhook is called, which waits for an f under way: a deadline that it sets
+// must not cut what comes after.
+func hook(ctx context.Context, f func()) (unhook func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 // endSession closes the session, if there is one, for a reason, and leaves the connection ready for another.
@@ -178,12 +202,12 @@ func (c *connection) handle(m wire.Message) error {
 	case wire.TypeAggregate:
 		return c.aggregate(m)
 	case wire.TypeDataAMF3:
-		m.Body = m.Body[min(1, len(m.Body)):] // a byte that says AMF0 follows
+		m.Body = bytes.TrimPrefix(m.Body, amf0Follows)
 		return c.data(m)
 	case wire.TypeDataAMF0:
 		return c.data(m)
 	case wire.TypeCommandAMF3:
-		m.Body = m.Body[min(1, len(m.Body)):]
+		m.Body = bytes.TrimPrefix(m.Body, amf0Follows)
 		return c.command(m)
 	case wire.TypeCommandAMF0:
 		return c.command(m)
@@ -191,12 +215,16 @@ func (c *connection) handle(m wire.Message) error {
 	return nil // shared objects and the unknown are nobody's harm
 }
 
+// amf0Follows is the byte before the AMF0 values of an AMF3 message. Some encoders leave it out.
+var amf0Follows = []byte{0}
+
 // deadlineStep is how old a read deadline may get before it is set anew.
 const deadlineStep = time.Second
 
 // setReadDeadline lets the next reads take until limit from now, at most deadlineStep longer. Zero lifts the deadline.
 func (c *connection) setReadDeadline(limit time.Duration) {
 	now := time.Now()
+	c.patience = limit
 	if limit <= 0 {
 		c.deadline = time.Time{}
 	} else {

@@ -15,6 +15,9 @@ import (
 
 // play begins to watch a stream (RTMP 1.0, 7.2.2.1).
 func (c *connection) play(cmd command) error {
+	if cmd.stream > maxStreams {
+		return c.wire.Write(onStatus(cmd.stream, "error", "NetStream.Play.Failed", "this connection has no such message stream"))
+	}
 	if c.session() != nil {
 		c.endSession(nil) // a play list goes on with its next entry
 	}
@@ -40,7 +43,7 @@ func (c *connection) play(cmd command) error {
 	if err != nil {
 		return err
 	}
-	c.player.start()
+	c.player.start(false)
 	return nil
 }
 
@@ -50,14 +53,22 @@ func (c *connection) pause(cmd command) error {
 	if p == nil || len(cmd.args) < 2 {
 		return nil
 	}
-	if on, _ := cmd.args[1].(bool); on {
-		p.stop()
-		return c.wire.Write(onStatus(c.stream, "status", "NetStream.Pause.Notify", "paused"))
+	on, _ := cmd.args[1].(bool)
+	if on == p.mute {
+		return nil
 	}
-	if err := c.wire.Write(onStatus(c.stream, "status", "NetStream.Unpause.Notify", "going on")); err != nil {
+	p.stop()
+	if !p.writable() {
+		return p.session.Err()
+	}
+	code, text := "NetStream.Unpause.Notify", "going on"
+	if on {
+		code, text = "NetStream.Pause.Notify", "paused"
+	}
+	if err := c.wire.Write(onStatus(c.stream, "status", code, text)); err != nil {
 		return err
 	}
-	p.start()
+	p.start(on)
 	return nil
 }
 
@@ -68,17 +79,16 @@ type player struct {
 	session *live.Session
 	stream  uint32
 
+	mute   bool             // nothing is written but the end, while the viewer pauses
 	reader *live.FeedReader // nil while stopped
 	halt   context.CancelFunc
 	done   chan struct{}
 	broken atomic.Bool // a write has failed
 }
 
-// start plays from the newest key frame, unless it plays already.
-func (p *player) start() {
-	if p.reader != nil {
-		return
-	}
+// start plays from the newest key frame, or is mute. It must have been stopped.
+func (p *player) start(mute bool) {
+	p.mute = mute
 	format := fmt.Sprintf("rtmp/%d", p.stream)
 	p.reader = p.session.Stream().Feed(format, func() live.Muxer { return chunker{stream: p.stream} }).Join(p.session)
 	ctx, cancel := context.WithCancel(p.session.Context())
@@ -109,8 +119,7 @@ func (p *player) writable() bool { return !p.broken.Load() }
 // run copies the feed to the connection until the stream or the session ends, or ctx is done. A write ends by itself, or
 // when the session does.
 func (p *player) run(ctx context.Context) error {
-	unhook := context.AfterFunc(p.session.Context(), p.conn.Interrupt)
-	defer unhook()
+	defer hook(p.session.Context(), p.conn.Interrupt)()
 	var bufs [][]byte
 	for {
 		var err error
@@ -120,6 +129,9 @@ func (p *player) run(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+		if p.mute {
+			continue
 		}
 		limit := p.session.Stream().Rules().WriteTimeout
 		out := net.Buffers(bufs)

@@ -58,6 +58,14 @@ func publishCode(err error) string {
 	return "NetStream.Publish.Rejected"
 }
 
+// fcUnpublish does what unpublish does and answers first, for clients that wait for it.
+func (c *connection) fcUnpublish(cmd command) error {
+	if err := c.acknowledge(cmd); err != nil {
+		return err
+	}
+	return c.unpublish(cmd)
+}
+
 // unpublish takes the stream off air at the client's wish. The connection stays, for another stream.
 func (c *connection) unpublish(command) error {
 	if c.publisher == nil {
@@ -99,6 +107,7 @@ func (c *connection) aggregate(m wire.Message) error {
 		if sub.Type == wire.TypeAggregate {
 			continue // they do not nest
 		}
+		sub.Body = bytes.Clone(sub.Body) // else one small frame in the log would hold the whole
 		if err := c.handle(sub); err != nil {
 			return err
 		}

@@ -99,5 +99,3 @@ func isErr(t *testing.T, what string, got, want error) {
 		t.Errorf("%s: got error %v, want %v", what, got, want)
 	}
 }
-
-
