@@ -47,6 +47,9 @@ func (a *APIAuth) provision(ctx caddy.Context) error {
 			a.tokens = append(a.tokens, sha256.Sum256([]byte(token)))
 		}
 	}
+	if len(a.tokens) == 0 && !a.Loopback && !a.BySite && len(a.ProvidersRaw) == 0 {
+		ctx.Logger().Warn("the API's token is empty and admits nobody; is its environment variable set?")
+	}
 	if len(a.ProvidersRaw) > 0 {
 		a.providers = &caddyauth.Authentication{ProvidersRaw: a.ProvidersRaw}
 		if err := a.providers.Provision(ctx); err != nil {
@@ -64,7 +67,7 @@ func (a *APIAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if a.providers != nil {
 		return a.providers.ServeHTTP(w, r, next) // with its own challenge
 	}
-	if len(a.tokens) > 0 {
+	if len(a.tokens) > 0 || !a.Loopback {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`)
 		http.Error(w, "a token is needed: Authorization: Bearer <token>", http.StatusUnauthorized)
 		return nil
