@@ -50,8 +50,8 @@ func (b *bed) do(method string, c call) *http.Response {
 
 // apiSites mounts the API with the given options on two sites: http for any host name, and https for localhost.
 func apiSites(options string) string {
-	site := "{\nrtmp_api {\n" + options + "\n}\nrespond next 299\n}\n"
-	return "{\n$OPTIONS\nrtmp {\nserver 127.0.0.1:$RTMP\n}\n}\nhttp://:$HTTP " + site + "https://localhost:$HTTPS " + site
+	site := "\nrtmp_api {\n" + options + "\n}\nrespond next 299\n}\n"
+	return "{\n$OPTIONS\nrtmp {\nserver 127.0.0.1:$RTMP\n}\n}\nhttp://:$HTTP {" + site + "https://localhost:$HTTPS {\n$TLS" + site
 }
 
 // basic returns the header of basic authentication.

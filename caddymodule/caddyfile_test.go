@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -84,6 +85,13 @@ func TestOurCaddyfiles(t *testing.T) {
 			}
 			if config.Apps["rtmp"] == nil || config.Apps["http"] == nil {
 				t.Error("there is no rtmp or no http app in it")
+			}
+			var whole *caddy.Config
+			if err := json.Unmarshal(adapt(t, string(content)), &whole); err != nil {
+				t.Fatal(err)
+			}
+			if err := caddy.Validate(whole); err != nil {
+				t.Errorf("validate: %v", err)
 			}
 			if formatted := caddyfile.Format(content); !bytes.Equal(formatted, content) {
 				t.Error("it is not formatted as by caddy fmt")

@@ -4,10 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -32,18 +38,43 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "caddymodule")
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	defer func() { _ = os.RemoveAll(dir) }()
 	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
-		if err := os.Setenv(name, dir); err != nil { //nolint:usetesting // there is no test yet
-			panic(err)
-		}
+		must(os.Setenv(name, dir)) //nolint:usetesting // there is no test yet
 	}
 	caddy.DefaultStorage.Path = dir
 	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
+	if config := os.Getenv(serveVariable); config != "" {
+		return serve(config)
+	}
+	makeCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	return m.Run()
+}
+
+// makeCertificate writes a certificate for localhost, signed by itself. Caddy's own are for tests with a process of their
+// own: getting them is a data race within Caddy (v2.11.9: tls.Start writes fields of the TLS app, which the certificates'
+// events copy).
+func makeCertificate(cert, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		DNSNames:     []string{"localhost"},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	must(err)
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	must(err)
+	must(os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), 0o600))
+	must(os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), 0o600))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 // patience is how long a test waits for what must happen. Nothing waits for it to pass.
@@ -122,22 +153,30 @@ func leftover() string {
 	return ""
 }
 
-// caddyfile completes a Caddyfile: it puts the ports in for $RTMP, $RTMPS, $HTTP and $HTTPS, and global options that keep
-// Caddy to itself where it says $OPTIONS.
+// caddyfile completes a Caddyfile: it puts the ports in for $RTMP, $RTMPS, $HTTP and $HTTPS, a certificate for localhost
+// for $TLS, and global options that keep Caddy to itself where it says $OPTIONS.
 func (b *bed) caddyfile(text string) string {
 	options := "admin off\npersist_config off\nskip_install_trust\nauto_https disable_redirects\nhttps_port $HTTPS\n" +
 		"log {\noutput file " + b.log + "\nformat json\nlevel DEBUG\n}\n"
 	text = strings.ReplaceAll(text, "$OPTIONS", options)
+	dir := caddy.DefaultStorage.Path
+	text = strings.ReplaceAll(text, "$TLS", "tls "+filepath.Join(dir, "cert.pem")+" "+filepath.Join(dir, "key.pem"))
 	return strings.NewReplacer("$RTMPS", b.rtmps, "$RTMP", b.rtmp, "$HTTPS", b.https, "$HTTP", b.http).Replace(text)
 }
 
 func (b *bed) tryLoad(text string) error {
 	b.t.Helper()
+	return caddy.Load(b.json(text), true)
+}
+
+// json returns what the adapter makes of a Caddyfile.
+func (b *bed) json(text string) []byte {
+	b.t.Helper()
 	result, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(b.caddyfile(text)), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		b.t.Fatalf("adapt: %v", err)
 	}
-	return caddy.Load(result, true)
+	return result
 }
 
 func (b *bed) load(text string) {
@@ -145,21 +184,6 @@ func (b *bed) load(text string) {
 	if err := b.tryLoad(text); err != nil {
 		b.t.Fatalf("load: %v", err)
 	}
-	if strings.Contains(text, "https://localhost:$HTTPS") {
-		b.awaitCertificate(b.https)
-	}
-}
-
-// awaitCertificate waits until Caddy, which gets certificates beside all else, has one for localhost.
-func (b *bed) awaitCertificate(port string) {
-	b.t.Helper()
-	eventually(b.t, "there is a certificate", func() bool {
-		conn, err := (&tls.Dialer{Config: insecure}).DialContext(b.t.Context(), "tcp", "127.0.0.1:"+port)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	})
 }
 
 // logged returns the lines of the log that hold a text.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-rtmp/caddy-rtmp/caddymodule"
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -33,6 +32,7 @@ http://localhost:$HTTP {
 	rtmp_play
 }
 https://localhost:$HTTPS {
+	$TLS
 	rtmp_play
 }
 `
@@ -299,12 +299,8 @@ func TestValidate(t *testing.T) {
 	b := newBed(t)
 	for name, text := range failing {
 		t.Run(name, func(t *testing.T) {
-			result, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(b.caddyfile(text)), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var config *caddy.Config
-			if err := json.Unmarshal(result, &config); err != nil {
+			if err := json.Unmarshal(b.json(text), &config); err != nil {
 				t.Fatal(err)
 			}
 			if err := caddy.Validate(config); err != nil {
