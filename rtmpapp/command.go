@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
@@ -205,7 +206,10 @@ func onStatus(stream uint32, level, code, description string) wire.Message {
 	return wire.Command(stream, "onStatus", 0, nil, status(level, code, description))
 }
 
+// lastWords is how long a peer may take to take the reason of its end. A stuck one must not hold up the server's.
+const lastWords = time.Second
+
 // say sends the last words of a connection.
 func (c *connection) say(m wire.Message) {
-	c.said = c.wire.Write(m) == nil // the connection ends either way
+	c.said = c.wire.WriteWithin(lastWords, m) == nil // the connection ends either way
 }

@@ -55,8 +55,8 @@ func (c *connection) serve() error {
 	defer c.endSession(errFault) // a session must not outlive us, even if we do not get to its end
 	c.setReadDeadline(limits.Connect)
 	err := c.loop()
-	if c.player != nil {
-		c.wire.Interrupt() // nobody is left to wait for the write under way
+	if ses := c.session(); ses != nil {
+		ses.End(reasonOf(err)) // before all else, since it interrupts a write that nobody is left to take
 	}
 	c.endSession(err)
 	if c.said {
@@ -171,11 +171,17 @@ func hook(ctx context.Context, f func()) (unhook func()) {
 	}
 }
 
+// reasonOf returns io.EOF for a peer that left as it should, else err.
+func reasonOf(err error) error {
+	if err == nil || errors.Is(err, errDone) {
+		return io.EOF
+	}
+	return err
+}
+
 // endSession closes the session, if there is one, for a reason, and leaves the connection ready for another.
 func (c *connection) endSession(reason error) {
-	if errors.Is(reason, io.EOF) || errors.Is(reason, errDone) {
-		reason = nil
-	}
+	reason = reasonOf(reason)
 	if c.unhook != nil {
 		c.unhook()
 		c.unhook = nil

@@ -150,7 +150,7 @@ func (p *player) run(ctx context.Context) error {
 
 // finish tells the viewer that the stream has ended.
 func (p *player) finish() error {
-	err := p.conn.Write(
+	err := p.conn.WriteWithin(lastWords,
 		onStatus(p.stream, "status", "NetStream.Play.UnpublishNotify", "the publisher has left"),
 		onStatus(p.stream, "status", "NetStream.Play.Stop", "the stream has ended"),
 		wire.UserControl(wire.EventStreamEOF, p.stream),

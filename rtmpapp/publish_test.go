@@ -397,4 +397,3 @@ func TestTruncatedSessions(t *testing.T) {
 	equal(t, "sessions ended", ended, begun)
 	equal(t, "some were begun", begun > 0, true)
 }
-

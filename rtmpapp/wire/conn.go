@@ -95,7 +95,10 @@ func (c *Conn) control(m Message) error {
 }
 
 // Write sends messages in one write. A SetChunkSize among them holds for those after it.
-func (c *Conn) Write(messages ...Message) error {
+func (c *Conn) Write(messages ...Message) error { return c.WriteWithin(replyTimeout, messages...) }
+
+// WriteWithin is Write for a peer that may have less time to take the messages.
+func (c *Conn) WriteWithin(limit time.Duration, messages ...Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.buf = c.buf[:0]
@@ -105,7 +108,7 @@ func (c *Conn) Write(messages ...Message) error {
 			c.chunkSize = int(binary.BigEndian.Uint32(m.Body))
 		}
 	}
-	if err := c.conn.SetWriteDeadline(time.Now().Add(replyTimeout)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
 		return fmt.Errorf("setting the write deadline: %w", err)
 	}
 	_, err := c.conn.Write(c.buf)
