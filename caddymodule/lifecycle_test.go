@@ -129,7 +129,9 @@ func (a *audience) told(reason error) {
 		}
 		return n
 	}
-	eventually(t, "the log tells of all ends", func() bool { return ends() == len(a.sessions) })
+	if n := ends(); n != len(a.sessions) { // which were told before the sessions were over
+		t.Errorf("the log tells of %d ends by %q, want %d: %v", n, reason, len(a.sessions), a.bed.logged(" ended"))
+	}
 }
 
 func stringField(line map[string]any, name string) string {
@@ -256,8 +258,9 @@ func TestAppBlockRemoved(t *testing.T) {
 	}
 	a.publisher.awaitEnd()
 	a.told(live.ErrRemoved)
+	rest := b.sessions()
 	radio.send(1)
-	for _, s := range b.sessions() {
+	for _, s := range rest {
 		eventually(t, "the other app's publisher goes on", func() bool { return b.sessions()[s.ID].Totals.Received > s.Totals.Received })
 	}
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,10 +199,13 @@ func (h *Hub) endStream(s *Stream, reason error) {
 	h.mu.Lock()
 	h.forget(s)
 	h.mu.Unlock()
-	s.finish(reason)
-	for _, ses := range s.sessionList() {
+	// Viewers go first, or one might see that the stream has ended and take that for the reason.
+	sessions := s.sessionList()
+	slices.SortFunc(sessions, func(a, b *Session) int { return cmp.Compare(a.Action, b.Action) })
+	for _, ses := range sessions {
 		ses.End(reason)
 	}
+	s.finish(reason)
 }
 
 // tell gives the observer an event. The key's order must be held.
