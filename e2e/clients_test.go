@@ -50,7 +50,7 @@ func dump(t *testing.T, url string) {
 		if err := p.running(); err != nil {
 			return err
 		}
-		if b, err := os.ReadFile(path); err != nil || lastTime(b) < (playtime+1)*1000 {
+		if b, err := os.ReadFile(path); err != nil || span(b) < (playtime+1)*1000 {
 			return fmt.Errorf("%d bytes: %v", len(b), err)
 		}
 		return nil

@@ -64,7 +64,7 @@ func develop(path, codec string) (*movie, error) {
 // digests reads the last column of ffmpeg's framemd5 format.
 func digests(framemd5 []byte) (list []string) {
 	for l := range strings.Lines(string(framemd5)) {
-		if fields := strings.Split(strings.TrimSpace(l), ","); len(fields) == 6 {
+		if fields := strings.Split(strings.TrimSpace(l), ","); l[0] != '#' && len(fields) == 6 {
 			list = append(list, strings.TrimSpace(fields[5]))
 		}
 	}
@@ -99,17 +99,20 @@ func (m *movie) examine(t testing.TB, source ...string) {
 	m.decode(t, source...)
 }
 
+// packets asks ffprobe about a source.
+func packets(t testing.TB, args ...string) (found medium) {
+	t.Helper()
+	args = append([]string{"-v", "error", "-of", "json", "-show_streams", "-show_packets", "-analyzeduration", "1500000"}, args...)
+	if err := json.Unmarshal(must(t, "ffprobe", args...), &found); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
 // probe checks what is said of the streams, and the time of their packets.
 func (m *movie) probe(t testing.TB, source ...string) {
 	t.Helper()
-	args := []string{
-		"-v", "error", "-of", "json", "-show_streams", "-show_packets",
-		"-read_intervals", "%+" + strconv.Itoa(playtime), "-analyzeduration", "1500000",
-	}
-	var found medium
-	if err := json.Unmarshal(must(t, "ffprobe", append(args, source...)...), &found); err != nil {
-		t.Fatal(err)
-	}
+	found := packets(t, append([]string{"-read_intervals", "%+" + strconv.Itoa(playtime)}, source...)...)
 	if len(found.Streams) != 2 {
 		t.Fatalf("%d streams: %+v", len(found.Streams), found.Streams)
 	}
@@ -251,10 +254,19 @@ func cutFLV(b []byte) []byte {
 	return b[:end]
 }
 
-// lastTime returns the time of the last whole tag, in milliseconds.
-func lastTime(b []byte) (ms uint32) {
-	walkFLV(b, func(tag, _ int) { ms = binary.BigEndian.Uint32(b[tag+4:])>>8 | uint32(b[tag+7])<<24 })
-	return ms
+// span returns the time from the first to the last whole tag of a picture, in milliseconds.
+func span(b []byte) uint32 {
+	const picture = 9
+	var times []uint32
+	walkFLV(b, func(tag, _ int) {
+		if b[tag] == picture {
+			times = append(times, binary.BigEndian.Uint32(b[tag+4:])>>8|uint32(b[tag+7])<<24)
+		}
+	})
+	if len(times) == 0 {
+		return 0
+	}
+	return times[len(times)-1] - times[0]
 }
 
 // walkFLV visits the whole tags of an FLV file; next is where the following one begins.

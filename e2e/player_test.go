@@ -26,8 +26,7 @@ type player struct {
 	names  map[int]string
 	seams  int // discontinuities seen before a segment
 	played time.Duration
-	first  time.Time // program date-time of the first segment
-	clock  time.Time // and of the newest
+	clock  time.Time // program date-time of the newest segment
 	err    error     // why it has ended
 }
 
@@ -147,9 +146,7 @@ func (p *player) play(ctx context.Context, m *playlist.Media, number int, seg *p
 	if err := p.get(ctx, seg.URI); err != nil {
 		return err
 	}
-	if len(p.names) == 0 {
-		p.first = *seg.DateTime
-	} else if seg.Discontinuity {
+	if len(p.names) > 0 && seg.Discontinuity {
 		p.seams++
 	}
 	if seg.DateTime.Before(p.clock) {
@@ -195,4 +192,11 @@ func (p *player) position() (next, seams int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.next, p.seams
+}
+
+// start returns the lowest number of a segment that was played.
+func (p *player) start() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next - len(p.names)
 }

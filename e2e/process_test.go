@@ -66,6 +66,30 @@ func (t *tape) Bytes() []byte {
 
 func (t *tape) String() string { return string(t.Bytes()) }
 
+// A stream is what somebody watches.
+type stream interface {
+	Len() int
+	running() error
+}
+
+// goesOn waits until some more has come to each.
+func goesOn(t testing.TB, streams ...stream) {
+	t.Helper()
+	const more = 50 << 10 // most of a second
+	enough := make([]int, len(streams))
+	for i, v := range streams {
+		enough[i] = v.Len() + more
+	}
+	for i, v := range streams {
+		eventually(t, "more comes", func() error {
+			if n := v.Len() - enough[i]; n < 0 {
+				return errors.Join(v.running(), fmt.Errorf("%d bytes are missing", -n))
+			}
+			return v.running()
+		})
+	}
+}
+
 // A process is a program that runs beside the test, and ends with it.
 type process struct {
 	cmd  *exec.Cmd

@@ -83,7 +83,7 @@ func (s *server) tryConflict() {
 	viewer := s.watch(http1, s.url("http", "/live/taken.flv"))
 	refused(s.t, s.publishOnce(address), "NetStream.Publish.BadName", "already has a publisher")
 	s.mustFail("already has a publisher", encoder(address)...)
-	s.goesOn(viewer)
+	goesOn(s.t, viewer)
 	if err := first.running(); err != nil {
 		s.t.Error(err)
 	}
@@ -138,27 +138,6 @@ func (s *server) mustFail(why string, args ...string) {
 	}
 	if !strings.Contains(p.out.String(), why) {
 		s.t.Errorf("ffmpeg does not show %q:\n%s", why, tail(p.out.String()))
-	}
-}
-
-// A stream is what somebody watches.
-type stream interface {
-	Len() int
-	running() error
-}
-
-// goesOn waits until some more has come to each.
-func (s *server) goesOn(streams ...stream) {
-	s.t.Helper()
-	const more = 50 << 10 // most of a second
-	for _, v := range streams {
-		before := v.Len()
-		eventually(s.t, "more comes", func() error {
-			if n := v.Len() - before; n < more {
-				return errors.Join(v.running(), fmt.Errorf("only %d bytes", n))
-			}
-			return v.running()
-		})
 	}
 }
 

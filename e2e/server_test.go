@@ -65,6 +65,15 @@ func with(config, block string, lines ...string) string {
 	return head + block + " {\n" + strings.Join(lines, "\n") + "\n" + rest
 }
 
+// lineOf returns the number of the line on which a text stands in a configuration.
+func lineOf(config, text string) string {
+	before, _, ok := strings.Cut(config, text)
+	if !ok {
+		panic("the Caddyfile has no " + text)
+	}
+	return strconv.Itoa(1 + strings.Count(before, "\n"))
+}
+
 // A server is a caddy process.
 type server struct {
 	t      testing.TB
