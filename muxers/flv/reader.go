@@ -26,20 +26,21 @@ func NewReader(r io.Reader) (*Reader, error) {
 	br := bufio.NewReader(r)
 	var b [headerBytes]byte
 	if _, err := io.ReadFull(br, b[:]); err != nil {
-		return nil, fmt.Errorf("reading the FLV header: %w", err)
+		return nil, fmt.Errorf("reading the FLV header: %w", unexpected(err))
 	}
 	offset := binary.BigEndian.Uint32(b[5:])
 	if string(b[:3]) != "FLV" || b[3] != 1 || offset < headerBytes || offset > 1<<10 {
 		return nil, fmt.Errorf("%w: header % x", ErrFormat, b)
 	}
 	if _, err := br.Discard(int(offset) - headerBytes + tailBytes); err != nil {
-		return nil, fmt.Errorf("reading the FLV header: %w", err)
+		return nil, fmt.Errorf("reading the FLV header: %w", unexpected(err))
 	}
 	return &Reader{r: br, HasVideo: b[4]&flagVideo != 0, HasAudio: b[4]&flagAudio != 0}, nil
 }
 
-// ReadFrame returns the next frame, io.EOF at the end. Tags of unknown types are passed over. It blocks as its source
-// does and looks at ctx between tags.
+// ReadFrame returns the next frame, io.EOF at the end. Tags of unknown types, encrypted ones too, are passed over. After an
+// error that wraps live.ErrTag it may be called again: only that one tag was broken. It blocks as its source does and looks
+// at ctx between tags.
 func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -51,16 +52,35 @@ func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		}
 		n := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
 		time := uint32(h[4])<<16 | uint32(h[5])<<8 | uint32(h[6]) | uint32(h[7])<<24
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r.r, body); err != nil {
+		body, err := r.readBody(n)
+		if err != nil {
 			return nil, fmt.Errorf("reading an FLV tag of %d bytes: %w", n, unexpected(err))
 		}
 		if err := r.readTail(n); err != nil {
 			return nil, err
 		}
-		if kind, ok := kindOf(h[0] & 0x1f); ok {
+		if kind, ok := kindOf(h[0] &^ reservedBits); ok {
 			return live.ParseTag(kind, time, body)
 		}
+	}
+}
+
+// allocateAhead is how many bytes of a tag are allocated before the first has come. Most tags are shorter.
+const allocateAhead = 64 << 10
+
+// readBody reads n bytes. What a stranger only declares costs nothing: the room grows with what comes.
+func (r *Reader) readBody(n int) ([]byte, error) {
+	body := make([]byte, min(n, allocateAhead))
+	for have := 0; ; {
+		if _, err := io.ReadFull(r.r, body[have:]); err != nil {
+			return nil, err
+		}
+		if have = len(body); have == n {
+			return body, nil
+		}
+		bigger := make([]byte, min(n, 2*have))
+		copy(bigger, body)
+		body = bigger
 	}
 }
 

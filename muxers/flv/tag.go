@@ -16,6 +16,8 @@ const (
 	tagVideo = 9
 	tagData  = 18
 
+	reservedBits = 0xc0 // of the tag type; the bit below them marks what is encrypted
+
 	flagVideo = 1
 	flagAudio = 4
 )

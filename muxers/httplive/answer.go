@@ -8,28 +8,25 @@ import (
 )
 
 // CORS lets pages of any origin play: streams are public unless a guard says otherwise, and guards do not look at
-// cookies. It answers OPTIONS, a preflight request or not, and tells whether it has done so.
+// cookies. The headers go to everybody, since a cache may give one answer to several. It answers OPTIONS, a preflight
+// request or not, and tells whether it has done so.
 func CORS(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
-	if r.Header.Get("Origin") == "" {
-		if r.Method == http.MethodOptions {
-			h.Set("Allow", "GET, HEAD, OPTIONS")
-			w.WriteHeader(http.StatusNoContent)
-			return true
-		}
-		return false
-	}
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date")
 	if r.Method != http.MethodOptions {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Allow", methods)
+	h.Set("Access-Control-Allow-Methods", methods)
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
+
+// methods are what CheckMethod allows.
+const methods = "GET, HEAD, OPTIONS"
 
 // ErrMethod is returned for a method other than GET, HEAD and OPTIONS.
 var ErrMethod = errors.New("method not allowed")
@@ -76,7 +73,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	status := Status(err)
 	switch status {
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", "GET, HEAD, OPTIONS")
+		h.Set("Allow", methods)
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="stream"`)
 	}

@@ -77,6 +77,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	started, err := h.stream(w, r, ses)
 	switch {
+	case errors.Is(err, live.ErrSlow):
+		ses.Close(err)
 	case r.Context().Err() != nil:
 		ses.Close(nil) // the client has left, whatever became of the last write
 	case errors.Is(err, io.EOF):

@@ -2,6 +2,7 @@ package httplive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -97,8 +98,8 @@ func (o *output) begin() {
 // write writes b and counts it. The error says why the viewer was lost.
 func (o *output) write(b []byte) error {
 	limit := o.ses.Stream().Rules().WriteTimeout
-	o.arm(limit)
 	begun := time.Now()
+	o.arm(begun, limit)
 	n, err := o.w.Write(b)
 	o.ses.Sent(n)
 	if err == nil && (!o.http1 || len(b)%pieceBytes <= keptBytes) {
@@ -108,19 +109,28 @@ func (o *output) write(b []byte) error {
 		o.disarm()
 		return nil
 	}
-	if o.ses.Err() == nil && limit > 0 && time.Since(begun) >= limit-deadlineStep {
+	if o.slow(begun, limit) {
 		return fmt.Errorf("%w: took no data for %s", live.ErrSlow, limit)
 	}
 	return fmt.Errorf("writing to the viewer: %w", err)
 }
 
+// slow tells whether a write that has failed was ended by its deadline. net/http cancels the request then, as it does for
+// a client that has left, so that says nothing.
+func (o *output) slow(begun time.Time, limit time.Duration) bool {
+	if limit <= 0 || time.Since(begun) < limit {
+		return false
+	}
+	cause := o.ses.Err()
+	return cause == nil || errors.Is(cause, context.Canceled)
+}
+
 // arm sets the write deadline. On HTTP/2 and 3 a deadline is a timer that ends the stream even when nothing is being
 // written, so it is set for each write and lifted after it.
-func (o *output) arm(limit time.Duration) {
+func (o *output) arm(now time.Time, limit time.Duration) {
 	if limit <= 0 {
 		return
 	}
-	now := time.Now()
 	if o.http1 && o.deadline.Sub(now) >= limit {
 		return
 	}

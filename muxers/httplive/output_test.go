@@ -1,0 +1,87 @@
+package httplive
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
+)
+
+// sink is a response to somebody who takes everything. It counts.
+type sink struct {
+	header                    http.Header
+	bytes, flushes, deadlines int
+}
+
+func (s *sink) Header() http.Header              { return s.header }
+func (s *sink) WriteHeader(int)                  {}
+func (s *sink) Write(b []byte) (int, error)      { s.bytes += len(b); return len(b), nil }
+func (s *sink) FlushError() error                { s.flushes++; return nil }
+func (s *sink) SetWriteDeadline(time.Time) error { s.deadlines++; return nil }
+
+func newSink(t testing.TB, major int) (*sink, *output) {
+	t.Helper()
+	hub := new(live.Hub)
+	livetest.Publish(t, hub, livetest.Key)
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.ProtoMajor = major
+	w := &sink{header: make(http.Header)}
+	out := newOutput(w, r, livetest.Play(t, hub, livetest.Key))
+	t.Cleanup(out.close)
+	return w, out
+}
+
+// On HTTP/1 a flush costs a call of the kernel, so there is one only for what net/http has kept.
+func TestFlushes(t *testing.T) {
+	for _, c := range []struct{ major, size, want int }{
+		{1, 1, 1}, {1, keptBytes, 1}, {1, keptBytes + 1, 0}, {1, pieceBytes - 1, 0}, {1, pieceBytes + 1, 1},
+		{2, 1, 1}, {2, keptBytes + 1, 1}, {2, pieceBytes - 1, 1}, {3, pieceBytes - 1, 1},
+	} {
+		w, out := newSink(t, c.major)
+		if err := out.write(make([]byte, c.size)); err != nil {
+			t.Fatal(err)
+		}
+		if w.flushes != c.want || w.bytes != c.size {
+			t.Errorf("HTTP/%d, %d bytes: %d flushes, want %d", c.major, c.size, w.flushes, c.want)
+		}
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	for major, want := range map[int]int{1: 1, 2: 20} {
+		w, out := newSink(t, major)
+		for range 10 {
+			if err := out.write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w.deadlines != want {
+			t.Errorf("HTTP/%d: %d deadlines, want %d", major, w.deadlines, want)
+		}
+	}
+}
+
+func TestWriteAllocatesNothing(t *testing.T) {
+	for major := 1; major <= 3; major++ {
+		_, out := newSink(t, major)
+		batch := make([]byte, 50_000)
+		if n := testing.AllocsPerRun(100, func() { _ = out.write(batch) }); n > 0 {
+			t.Errorf("HTTP/%d: %v allocations", major, n)
+		}
+	}
+}
+
+// BenchmarkWrite is what one beat costs one viewer, without the socket.
+func BenchmarkWrite(b *testing.B) {
+	_, out := newSink(b, 1)
+	batch := make([]byte, 50_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := out.write(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
