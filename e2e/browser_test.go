@@ -80,7 +80,7 @@ type viewer struct {
 func (s *server) watch(version int, url string) *viewer {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
-	resp, err := get(ctx, s.browser(version), version, url)
+	resp, err := get(ctx, s.browser(version), version, url) //nolint:bodyclose // by the goroutine that reads it
 	if err != nil {
 		s.t.Fatal(err)
 	}

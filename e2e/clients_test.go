@@ -50,10 +50,11 @@ func dump(t *testing.T, url string) {
 		if err := p.running(); err != nil {
 			return err
 		}
-		if b, err := os.ReadFile(path); err != nil || span(b) < (playtime+1)*1000 {
-			return fmt.Errorf("%d bytes: %v", len(b), err)
+		b, err := os.ReadFile(path)
+		if err == nil && span(b) < (playtime+1)*1000 {
+			err = fmt.Errorf("%d bytes", len(b))
 		}
-		return nil
+		return err
 	})
 	p.stop(t)
 	film.examine(t, file(t, "whole.flv", cutFLV(readFile(t, path))))

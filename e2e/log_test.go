@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"testing"
 )
 
@@ -41,9 +42,7 @@ func TestLog(t *testing.T) {
 func (s *server) awaitSession(common line, action, protocol, reason string) line {
 	s.t.Helper()
 	want := line{"msg": action + " started", "protocol": protocol}
-	for k, v := range common {
-		want[k] = v
-	}
+	maps.Copy(want, common)
 	began := s.awaitLog(1, want)[0]
 	want["msg"] = action + " ended"
 	want["session"] = began["session"]

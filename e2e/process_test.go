@@ -134,11 +134,11 @@ func tail(s string) string {
 // signal sends a signal to a process that may have ended.
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// stop asks the process to end and waits until it has.
+// stop asks the process to end and waits until it has, well or not.
 func (p *process) stop(t testing.TB) {
 	t.Helper()
 	p.signal(syscall.SIGINT)
-	p.wait(t, patience)
+	_ = p.wait(t, patience)
 }
 
 // wait returns how the process ended.

@@ -215,7 +215,9 @@ func TestStop(t *testing.T) {
 			t.Errorf("%s ended with %v", w.name, err)
 		}
 	}
-	encoder.wait(t, time.Second)
+	if err := encoder.wait(t, time.Second); err == nil {
+		t.Error("the encoder did not hear that the server has gone")
+	}
 	stuck.Close()
 	s.checkEnds(len(a.everybody()) + 2)
 }
@@ -228,8 +230,8 @@ func (s *server) stuck(path string) net.Conn {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-		s.t.Fatal(err)
+	if tcp, ok := conn.(*net.TCPConn); !ok || tcp.SetReadBuffer(4<<10) != nil {
+		s.t.Fatal("the system's buffer cannot be made small")
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path); err != nil {
 		s.t.Fatal(err)

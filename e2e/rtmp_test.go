@@ -171,7 +171,9 @@ func (r *relay) forward(from net.Conn, address, preface string) {
 	var up sync.WaitGroup
 	up.Go(func() {
 		_, _ = io.Copy(to, from) // the other direction tells
-		_ = to.(*net.TCPConn).CloseWrite()
+		if half, ok := to.(*net.TCPConn); ok {
+			_ = half.CloseWrite()
+		}
 	})
 	_, _ = io.Copy(io.MultiWriter(from, &r.answers), to)
 	from.Close()

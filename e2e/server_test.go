@@ -169,6 +169,11 @@ func (s *server) tls() *tls.Config { return &tls.Config{RootCAs: s.trust} }
 func (s *server) end() {
 	s.signal(syscall.SIGTERM)
 	_ = s.wait(s.t, patience) // whose test it is has looked
+	for _, l := range s.log(line{"level": "error"}) {
+		if logger, _ := l["logger"].(string); strings.HasPrefix(logger, "rtmp") {
+			s.t.Errorf("caddy logged the error %v", l)
+		}
+	}
 	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`, "goroutine "} {
 		if strings.Contains(s.out.String(), bad) {
 			s.t.Errorf("caddy said %q", bad)
@@ -272,7 +277,7 @@ func isFree(port int) bool {
 	if err != nil {
 		return false
 	}
-	defer udp.Close()
+	udp.Close()
 	return true
 }
 
