@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,11 +189,13 @@ func TestWait(t *testing.T) {
 		equal(t, "after", time.Since(begun), 3*time.Second)
 		readAll(t, resp)
 
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			time.Sleep(2 * time.Second)
 			s.onAir()
-		}()
+		})
 		resp = s.open(client)
+		wg.Wait()
 		s.kick()
 		readAll(t, resp)
 	})
