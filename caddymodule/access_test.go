@@ -15,7 +15,7 @@ func inBed(options string) string {
 	return "{\n$OPTIONS\nrtmp {\nserver 127.0.0.1:$RTMP\napp live {\n" + options + "\n}\n}\n}\n"
 }
 
-// request returns what a client at an address asks for.
+// request returns what a client at an address visits for.
 func request(action live.Action, address, query string) *live.Request {
 	r := &live.Request{
 		Action:    action,
@@ -31,14 +31,14 @@ func request(action live.Action, address, query string) *live.Request {
 	return r
 }
 
-// admit asks the configuration in force.
+// admit visits the configuration in force.
 func admit(t *testing.T, r *live.Request) error {
 	t.Helper()
 	return caddymodule.CurrentHub().Policy().Guard.Admit(t.Context(), r)
 }
 
-// An ask is one request and what is to come of it.
-type ask struct {
+// A visit is one request and what is to come of it.
+type visit struct {
 	address string
 	query   string
 	want    error
@@ -48,9 +48,9 @@ func TestPublishRules(t *testing.T) {
 	const public, public6, local, private = "198.51.100.7", "2001:db8::7", "127.0.0.1", "10.1.2.3"
 	tests := map[string]struct {
 		options string
-		asks    []ask
+		visits  []visit
 	}{
-		"none": {"", []ask{
+		"none": {"", []visit{
 			{local, "", nil},
 			{"127.8.9.10", "", nil},
 			{"::1", "", nil},
@@ -69,78 +69,78 @@ func TestPublishRules(t *testing.T) {
 			{"::ffff:198.51.100.7", "", live.ErrDenied},
 			{"0.0.0.0", "", live.ErrDenied},
 		}},
-		"empty block": {"publish", []ask{{private, "", nil}, {public, "", live.ErrDenied}}},
-		"allow all": {"publish {\nallow all\n}", []ask{
+		"empty block": {"publish", []visit{{private, "", nil}, {public, "", live.ErrDenied}}},
+		"allow all": {"publish {\nallow all\n}", []visit{
 			{local, "", nil}, {public, "", nil}, {public6, "", nil}, {"::ffff:198.51.100.7", "", nil}, {"", "", nil},
 		}},
-		"allow a range": {"publish {\nallow 198.51.100.0/24 2001:db8::/32\n}", []ask{
+		"allow a range": {"publish {\nallow 198.51.100.0/24 2001:db8::/32\n}", []visit{
 			{public, "", nil},
 			{"::ffff:198.51.100.7", "", nil},
 			{public6, "", nil},
 			{"198.51.101.7", "", live.ErrDenied},
 			{local, "", live.ErrDenied}, // what is allowed is said
 		}},
-		"deny only": {"publish {\ndeny 10.0.0.0/8\n}", []ask{
+		"deny only": {"publish {\ndeny 10.0.0.0/8\n}", []visit{
 			{local, "", nil}, {private, "", live.ErrDenied}, {"::ffff:10.1.2.3", "", live.ErrDenied}, {public, "", live.ErrDenied},
 		}},
-		"deny goes before allow": {"publish {\nallow all\ndeny 198.51.100.7\n}", []ask{
+		"deny goes before allow": {"publish {\nallow all\ndeny 198.51.100.7\n}", []visit{
 			{public, "", live.ErrDenied}, {"198.51.100.8", "", nil},
 		}},
-		"deny all": {"publish {\nallow all\ndeny all\n}", []ask{
+		"deny all": {"publish {\nallow all\ndeny all\n}", []visit{
 			{local, "", live.ErrDenied}, {public6, "", live.ErrDenied}, {"", "", live.ErrDenied},
 		}},
-		"match remote_ip": {"publish {\nmatch remote_ip 198.51.100.0/24\n}", []ask{
+		"match remote_ip": {"publish {\nmatch remote_ip 198.51.100.0/24\n}", []visit{
 			{public, "", nil}, {"::ffff:198.51.100.7", "", nil}, {local, "", live.ErrDenied}, {public6, "", live.ErrDenied},
 		}},
-		"match client_ip": {"publish {\nmatch client_ip private_ranges\n}", []ask{
+		"match client_ip": {"publish {\nmatch client_ip private_ranges\n}", []visit{
 			{private, "", nil}, {"", "", nil}, {public, "", live.ErrDenied},
 		}},
-		"match query": {"publish {\nmatch query key=open\n}", []ask{
+		"match query": {"publish {\nmatch query key=open\n}", []visit{
 			{public, "key=open", nil}, {public, "key=shut", live.ErrDenied}, {private, "", live.ErrDenied},
 		}},
-		"match one of several": {"publish {\nmatch query key=open\nmatch remote_ip 10.0.0.0/8\n}", []ask{
+		"match one of several": {"publish {\nmatch query key=open\nmatch remote_ip 10.0.0.0/8\n}", []visit{
 			{public, "key=open", nil}, {private, "", nil}, {public, "", live.ErrDenied},
 		}},
-		"match all of a block": {"publish {\nmatch {\nquery key=open\nremote_ip 10.0.0.0/8\n}\n}", []ask{
+		"match all of a block": {"publish {\nmatch {\nquery key=open\nremote_ip 10.0.0.0/8\n}\n}", []visit{
 			{private, "key=open", nil}, {private, "", live.ErrDenied}, {public, "key=open", live.ErrDenied},
 		}},
-		"match not":          {"publish {\nmatch not remote_ip 10.0.0.0/8\n}", []ask{{public, "", nil}, {private, "", live.ErrDenied}}},
-		"match the path":     {"publish {\nmatch path /live/cam*\n}", []ask{{public, "", nil}}},
-		"match another path": {"publish {\nmatch path /live/radio*\n}", []ask{{local, "", live.ErrDenied}}},
-		"match the method":   {"publish {\nmatch method PUBLISH\n}", []ask{{public, "", nil}}},
-		"match the host":     {"publish {\nmatch host ingest.example.com\n}", []ask{{public, "", nil}}},
-		"match the header":   {"publish {\nmatch header User-Agent OBS\n}", []ask{{public, "", nil}}},
+		"match not":          {"publish {\nmatch not remote_ip 10.0.0.0/8\n}", []visit{{public, "", nil}, {private, "", live.ErrDenied}}},
+		"match the path":     {"publish {\nmatch path /live/cam*\n}", []visit{{public, "", nil}}},
+		"match another path": {"publish {\nmatch path /live/radio*\n}", []visit{{local, "", live.ErrDenied}}},
+		"match the method":   {"publish {\nmatch method PUBLISH\n}", []visit{{public, "", nil}}},
+		"match the host":     {"publish {\nmatch host ingest.example.com\n}", []visit{{public, "", nil}}},
+		"match the header":   {"publish {\nmatch header User-Agent OBS\n}", []visit{{public, "", nil}}},
 		"match placeholders": {
 			"publish {\nmatch expression `{rtmp.app} == \"live\" && {rtmp.stream} == \"cam1\" && {rtmp.action} == \"publish\" && " +
 				"{rtmp.protocol} == \"rtmp\" && {rtmp.vhost} == \"__defaultVhost__\" && {rtmp.remote_ip} == \"198.51.100.7\"`\n}",
-			[]ask{{public, "", nil}, {"::ffff:198.51.100.7", "", nil}, {local, "", live.ErrDenied}},
+			[]visit{{public, "", nil}, {"::ffff:198.51.100.7", "", nil}, {local, "", live.ErrDenied}},
 		},
-		"allow or match": {"publish {\nallow 10.0.0.0/8\nmatch query key=open\n}", []ask{
+		"allow or match": {"publish {\nallow 10.0.0.0/8\nmatch query key=open\n}", []visit{
 			{private, "", nil}, {public, "key=open", nil}, {public, "", live.ErrDenied},
 		}},
-		"authenticate alone admits from everywhere": {"publish {\nauthenticate token {\nsecret s3cret\n}\n}", []ask{
+		"authenticate alone admits from everywhere": {"publish {\nauthenticate token {\nsecret s3cret\n}\n}", []visit{
 			{public, "token=s3cret", nil},
 			{local, "", live.ErrUnauthorized},
 			{public, "token=wrong", live.ErrUnauthorized},
 			{public, "token=", live.ErrUnauthorized},
 			{public, "key=s3cret", live.ErrUnauthorized},
 		}},
-		"authenticate after allow": {"publish {\nallow 10.0.0.0/8\nauthenticate token {\nsecret s3cret\n}\n}", []ask{
+		"authenticate after allow": {"publish {\nallow 10.0.0.0/8\nauthenticate token {\nsecret s3cret\n}\n}", []visit{
 			{private, "token=s3cret", nil}, {private, "", live.ErrUnauthorized}, {public, "token=s3cret", live.ErrDenied},
 		}},
-		"authenticate does not lift deny": {"publish {\ndeny 198.51.100.0/24\nauthenticate token {\nsecret s3cret\n}\n}", []ask{
+		"authenticate does not lift deny": {"publish {\ndeny 198.51.100.0/24\nauthenticate token {\nsecret s3cret\n}\n}", []visit{
 			{public, "token=s3cret", live.ErrDenied}, {public6, "token=s3cret", nil},
 		}},
 		"one of two authenticators": {
 			"publish {\nauthenticate token {\nsecret a\n}\nauthenticate token {\nparam key\nsecret b\n}\n}",
-			[]ask{{public, "token=a", nil}, {public, "key=b", nil}, {public, "token=b&key=a", live.ErrUnauthorized}},
+			[]visit{{public, "token=a", nil}, {public, "key=b", nil}, {public, "token=b&key=a", live.ErrUnauthorized}},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
 			b.load(inBed(test.options))
-			for _, a := range test.asks {
+			for _, a := range test.visits {
 				if err := admit(t, request(live.ActionPublish, a.address, a.query)); !errors.Is(err, a.want) {
 					t.Errorf("from %q with %q: %v, want %v", a.address, a.query, err, a.want)
 				}
@@ -152,22 +152,22 @@ func TestPublishRules(t *testing.T) {
 func TestPlayRules(t *testing.T) {
 	tests := map[string]struct {
 		options string
-		asks    []ask
+		visits  []visit
 	}{
-		"none":      {"", []ask{{"198.51.100.7", "", nil}, {"2001:db8::7", "", nil}, {"", "", nil}}},
-		"deny only": {"play {\ndeny 198.51.100.0/24\n}", []ask{{"198.51.100.7", "", live.ErrDenied}, {"198.51.101.7", "", nil}}},
-		"allow":     {"play {\nallow private_ranges\n}", []ask{{"192.168.1.1", "", nil}, {"198.51.100.7", "", live.ErrDenied}}},
-		"match":     {"play {\nmatch method PLAY\n}", []ask{{"198.51.100.7", "", nil}}},
-		"token": {"play {\nauthenticate token {\nsecret x\n}\n}", []ask{
+		"none":      {"", []visit{{"198.51.100.7", "", nil}, {"2001:db8::7", "", nil}, {"", "", nil}}},
+		"deny only": {"play {\ndeny 198.51.100.0/24\n}", []visit{{"198.51.100.7", "", live.ErrDenied}, {"198.51.101.7", "", nil}}},
+		"allow":     {"play {\nallow private_ranges\n}", []visit{{"192.168.1.1", "", nil}, {"198.51.100.7", "", live.ErrDenied}}},
+		"match":     {"play {\nmatch method PLAY\n}", []visit{{"198.51.100.7", "", nil}}},
+		"token": {"play {\nauthenticate token {\nsecret x\n}\n}", []visit{
 			{"198.51.100.7", "token=x", nil}, {"127.0.0.1", "", live.ErrUnauthorized},
 		}},
-		"publish rule": {"publish {\ndeny all\n}", []ask{{"198.51.100.7", "", nil}}},
+		"publish rule": {"publish {\ndeny all\n}", []visit{{"198.51.100.7", "", nil}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
 			b.load(inBed(test.options))
-			for _, a := range test.asks {
+			for _, a := range test.visits {
 				if err := admit(t, request(live.ActionPlay, a.address, a.query)); !errors.Is(err, a.want) {
 					t.Errorf("from %q with %q: %v, want %v", a.address, a.query, err, a.want)
 				}
@@ -228,7 +228,7 @@ func TestToken(t *testing.T) {
 	tests := map[string]struct {
 		options string
 		warn    int
-		asks    map[string]error
+		visits  map[string]error
 	}{
 		"rotation": {"secret {env.NEW_KEY} {env.OLD_KEY}", 0, map[string]error{
 			"token=new": nil, "token=old": nil, "token=older": live.ErrUnauthorized, "token=%7Benv.NEW_KEY%7D": live.ErrUnauthorized,
@@ -247,7 +247,7 @@ func TestToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
 			b.load(inBed("publish {\nauthenticate token {\n" + test.options + "\n}\n}"))
-			for query, want := range test.asks {
+			for query, want := range test.visits {
 				if err := admit(t, request(live.ActionPublish, "198.51.100.7", query)); !errors.Is(err, want) {
 					t.Errorf("%q: %v, want %v", query, err, want)
 				}

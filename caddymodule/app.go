@@ -148,7 +148,11 @@ func (a *App) awaitStopping(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("getting the events app: %w", err)
 	}
-	return app.(*caddyevents.App).On("stopping", stoppingHandler{a})
+	events, ok := app.(*caddyevents.App)
+	if !ok {
+		return fmt.Errorf("the events app is a %T", app)
+	}
+	return events.On("stopping", stoppingHandler{a})
 }
 
 // stoppingHandler is the events app's handler of "stopping".

@@ -32,7 +32,8 @@ type playHandler interface {
 func parsePlay(create func() playHandler) httpcaddyfile.UnmarshalHandlerFunc {
 	return func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		handler := create()
-		return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+		err := handler.UnmarshalCaddyfile(h.Dispenser)
+		return handler, err
 	}
 }
 
@@ -87,7 +88,8 @@ func parsePlayAll(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 // parseAPI parses the directive of the API.
 func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(APIHandler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	err := handler.UnmarshalCaddyfile(h.Dispenser)
+	return handler, err
 }
 
 // UnmarshalCaddyfile sets up the handler from tokens. Several auth lines add to each other.

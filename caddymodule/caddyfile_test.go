@@ -102,6 +102,7 @@ func TestOurCaddyfiles(t *testing.T) {
 
 // inApp, inServer and inSite put lines into a Caddyfile: the first of them on line 4, 4 and 5.
 func inApp(lines string) string { return "{\n\trtmp {\n\t\tapp live {\n" + lines + "\n\t\t}\n\t}\n}\n" }
+
 func inServer(lines string) string {
 	return "{\n\trtmp {\n\t\tserver :1935 {\n" + lines + "\n\t\t}\n\t}\n}\n"
 }

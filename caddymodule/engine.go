@@ -48,7 +48,7 @@ func loadEngine() (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the live-streaming engine: %w", err)
 	}
-	return e.(*engine), nil
+	return e.(*engine), nil //nolint:errcheck // nothing else is in the pool
 }
 
 func releaseEngine() error {

@@ -113,7 +113,7 @@ func configuredApp(ctx caddy.Context) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("getting the rtmp app: %w", err)
 	}
-	return v.(*App), nil
+	return v.(*App), nil //nolint:errcheck // the only app of that name
 }
 
 // hlsConfig returns the HLS configuration in force for a stream.

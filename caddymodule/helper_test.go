@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -41,7 +40,7 @@ func run(m *testing.M) int {
 	must(err)
 	defer func() { _ = os.RemoveAll(dir) }()
 	for _, name := range []string{"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
-		must(os.Setenv(name, dir)) //nolint:usetesting // there is no test yet
+		must(os.Setenv(name, dir))
 	}
 	caddy.DefaultStorage.Path = dir
 	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
@@ -93,20 +92,22 @@ func eventually(t *testing.T, what string, so func() bool) {
 }
 
 // freePorts returns ports of the loopback that nobody uses.
-func freePorts(t *testing.T, n int) []any {
+func freePorts(t *testing.T, n int) []string {
 	t.Helper()
-	ports := make([]any, n)
+	ports := make([]string, n)
+	listeners := make([]net.Listener, n) // all open at a time, so that no port is given out twice
 	for i := range ports {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ln.Close()
-		_, port, err := net.SplitHostPort(ln.Addr().String())
-		if err != nil {
+		listeners[i] = ln
+		if _, ports[i], err = net.SplitHostPort(ln.Addr().String()); err != nil {
 			t.Fatal(err)
 		}
-		ports[i] = port
+	}
+	for _, ln := range listeners {
+		_ = ln.Close()
 	}
 	return ports
 }
@@ -121,11 +122,8 @@ type bed struct {
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	p := freePorts(t, 4)
-	b := &bed{t: t, log: filepath.Join(t.TempDir(), "log")}
-	for i, to := range []*string{&b.rtmp, &b.rtmps, &b.http, &b.https} {
-		*to = fmt.Sprint(p[i])
-	}
-	t.Cleanup(func() { b.stop() })
+	b := &bed{t: t, rtmp: p[0], rtmps: p[1], http: p[2], https: p[3], log: filepath.Join(t.TempDir(), "log")}
+	t.Cleanup(b.stop)
 	return b
 }
 
@@ -223,7 +221,7 @@ type publisher struct {
 }
 
 // insecure trusts everybody, since Caddy's authority is made in the test.
-var insecure = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} //nolint:gosec // for tests
+var insecure = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
 
 // dial connects to an app.
 func dial(t *testing.T, url string) (*rtmpapp.Client, error) {
@@ -338,8 +336,27 @@ func httpClient(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// get asks for url and fails the test if it is not answered.
-func get(t *testing.T, c *http.Client, url string, header ...string) *http.Response {
+// An answer is what is known of a response before its end. Its body is closed after the test.
+type answer struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	Body       io.Reader
+}
+
+// ask sends a request and fails the test if it is not answered.
+func ask(t *testing.T, c *http.Client, req *http.Request) *answer {
+	t.Helper()
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return &answer{resp.StatusCode, resp.Status, resp.Header, resp.Body}
+}
+
+// get asks for url.
+func get(t *testing.T, c *http.Client, url string, header ...string) *answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -348,20 +365,15 @@ func get(t *testing.T, c *http.Client, url string, header ...string) *http.Respo
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatalf("get %s: %v", url, err)
-	}
-	t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	return ask(t, c, req)
 }
 
 // text returns the status and the whole body of an answer.
-func text(t *testing.T, resp *http.Response) (status int, body string) {
+func text(t *testing.T, resp *answer) (status int, body string) {
 	t.Helper()
 	all, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("reading %s: %v", resp.Request.URL, err)
+		t.Fatalf("reading the answer: %v", err)
 	}
 	return resp.StatusCode, string(all)
 }

@@ -83,8 +83,12 @@ func (s *Server) provisionWrappers(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading listener wrappers: %w", err)
 	}
-	for i, mod := range mods.([]any) {
-		w := mod.(caddy.ListenerWrapper)
+	list, _ := mods.([]any)
+	for i, mod := range list {
+		w, ok := mod.(caddy.ListenerWrapper)
+		if !ok {
+			return fmt.Errorf("%T is no listener wrapper", mod)
+		}
 		if m, ok := mod.(caddy.Module); !ok || m.CaddyModule().ID != "caddy.listeners.tls" {
 			s.afterTLS = append(s.afterTLS, w)
 			continue
@@ -111,7 +115,10 @@ func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err != nil {
 		return fmt.Errorf("getting the tls app: %w", err)
 	}
-	s.tls = app.(*caddytls.TLS)
+	var ok bool
+	if s.tls, ok = app.(*caddytls.TLS); !ok {
+		return fmt.Errorf("the tls app is a %T", app)
+	}
 	for _, policy := range s.TLSConnectionPolicies {
 		if policy == nil {
 			return errors.New("a TLS connection policy is null; an empty one is {}")
@@ -188,7 +195,12 @@ func (s *Server) listen(ctx caddy.Context) ([]net.Listener, error) {
 			return nil, fmt.Errorf("listening on %s: %w", address, err)
 		}
 		for _, o := range opened {
-			all = append(all, s.wrap(ctx, o.(net.Listener)))
+			ln, ok := o.(net.Listener)
+			if !ok { // of a network that a plugin brings
+				closeAll(all)
+				return nil, fmt.Errorf("%s is for datagrams, which RTMP is not made of", address)
+			}
+			all = append(all, s.wrap(ctx, ln))
 		}
 	}
 	return all, nil
