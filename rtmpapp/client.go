@@ -262,6 +262,9 @@ func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		case wire.TypeAudio:
 			return live.ParseTag(live.KindAudio, m.Time, m.Body)
 		case wire.TypeDataAMF0:
+			if aboutPlaying(m.Body) {
+				continue
+			}
 			return live.ParseTag(live.KindData, m.Time, bytes.TrimPrefix(m.Body, setDataFrame))
 		case wire.TypeCommandAMF0:
 			if err := endOfPlay(m.Body); err != nil {
@@ -269,6 +272,11 @@ func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 			}
 		}
 	}
+}
+
+// aboutPlaying tells whether a data message is the server's, not the stream's.
+func aboutPlaying(body []byte) bool {
+	return bytes.HasPrefix(body, []byte("\x02\x00\x11|RtmpSampleAccess")) || bytes.HasPrefix(body, []byte("\x02\x00\x08onStatus"))
 }
 
 // endOfPlay returns io.EOF or the server's reason if a command says that a stream has ended.

@@ -143,11 +143,14 @@ func (c *Conn) WriteChunks(bufs *net.Buffers, limit time.Duration) (int64, error
 	return n, nil
 }
 
-// Interrupt ends the WriteChunks under way and all later ones with os.ErrDeadlineExceeded. Write still works where no
-// message was cut.
+// interruptAfter is what a write under way is left to end by itself, so that a peer who keeps up can still be told why.
+const interruptAfter = 250 * time.Millisecond
+
+// Interrupt ends the WriteChunks under way soon and all later ones at once with os.ErrDeadlineExceeded. Write still works
+// where no message was cut.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	_ = c.conn.SetWriteDeadline(time.Now()) // a connection that fails here fails at the write
+	_ = c.conn.SetWriteDeadline(time.Now().Add(interruptAfter)) // a connection that fails here fails at the write
 }
 
 func chunkStreamFor(msgType uint8) uint8 {
