@@ -20,7 +20,8 @@ type Token struct {
 	// Param is the query parameter that holds the token. Default: `token`.
 	Param string `json:"param,omitempty"`
 
-	// Secrets are the tokens that are accepted; placeholders are replaced. A secret that is empty admits nobody.
+	// Secrets are the tokens that are accepted; placeholders are replaced. A secret that is empty admits nobody. At least
+	// one must be given; several let one be replaced by another while both are in use.
 	Secrets []string `json:"secrets,omitempty"`
 
 	guard hooks.Token
