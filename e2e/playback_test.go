@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -132,4 +133,27 @@ func (s *server) examineHLS(w way, entry string) {
 		return nil
 	})
 	film.examine(s.t, file(s.t, "test.ts", p.Bytes()))
+}
+
+// TestSound publishes sound of another codec, and sound without pictures, and watches every format.
+func TestSound(t *testing.T) {
+	t.Parallel()
+	s := serve(t, basic)
+	for name, m := range map[string]*movie{
+		"mp3":   film.withSound(t, "h264", "mp3", "-c:v", "copy", "-c:a", "libmp3lame", "-ac", "2"),
+		"radio": film.withSound(t, "", "aac", "-vn", "-c:a", "copy"),
+	} {
+		s.publishMovie(m, s.url("rtmp", "/live/"+name))
+		for _, source := range []string{
+			s.url("rtmp", "/live/"+name),
+			s.url("http", "/live/"+name+".flv"),
+			s.url("http", "/live/"+name+".ts"),
+			s.url("http", "/live/"+name+".m3u8"),
+		} {
+			t.Run(source[strings.LastIndexByte(source, '/')+1:]+" "+source[:4], func(t *testing.T) {
+				t.Parallel()
+				m.examine(t, source)
+			})
+		}
+	}
 }

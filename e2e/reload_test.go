@@ -99,7 +99,7 @@ func checkSmooth(t testing.TB, name string, frames []*live.Frame) {
 func TestReload(t *testing.T) {
 	t.Parallel()
 	s := serve(t, basic)
-	encoder := s.publish(s.url("rtmp", "/live/test"))
+	encoder := s.publish(s.url("rtmps", "/live/test"))
 	a := s.gather()
 	ids := slices.Sorted(maps.Keys(s.awaitClients(a.kinds)))
 	unharmed := func(after string) {

@@ -99,7 +99,7 @@ func (s *server) awaitClients(want map[string]int) map[string]clientRow {
 	return rows
 }
 
-// awaitStream waits until a stream has a publisher whose picture has come.
+// awaitStream waits until a stream has a publisher whose media have come.
 func (s *server) awaitStream(name string) streamRow {
 	s.t.Helper()
 	var row streamRow
@@ -109,7 +109,7 @@ func (s *server) awaitStream(name string) streamRow {
 			return err
 		}
 		for _, row = range rows {
-			if row.Name == name && row.Publish.Active && row.Video.Codec != "" && row.Frames > 30 {
+			if row.Name == name && row.Publish.Active && row.Frames > pictureRate {
 				return nil
 			}
 		}

@@ -57,7 +57,7 @@ func (s *server) behind(address, path string) (string, *relay) {
 // tryDefaultRule publishes to an app without a rule from a public address, and from a private one.
 func (s *server) tryDefaultRule() {
 	public, _ := s.behind("203.0.113.7", "/live/public")
-	refused(s.t, s.publishOnce(public), "NetStream.Publish.Rejected", "203.0.113.7")
+	checkRefusal(s.t, s.publishOnce(public), "NetStream.Publish.Rejected", "203.0.113.7")
 	s.mustFail("203.0.113.7", encoder(public)...)
 	if n := len(s.log(line{"level": "warn", "logger": "rtmp"})); n != 1 {
 		s.t.Errorf("there are %d warnings about publishers that are refused, want one", n)
@@ -70,7 +70,7 @@ func (s *server) tryDefaultRule() {
 // tryToken publishes to an app that wants a key, from a public address.
 func (s *server) tryToken() {
 	address, _ := s.behind("203.0.113.8", "/guarded/test")
-	refused(s.t, s.publishOnce(address), "NetStream.Publish.Rejected", "a token is needed")
+	checkRefusal(s.t, s.publishOnce(address), "NetStream.Publish.Rejected", "a token is needed")
 	s.mustFail("the token in ?key= is wrong", encoder(address+"?key=wrong")...)
 	s.publish(address + "?key=" + streamKey)
 	if strings.Contains(s.out.String(), streamKey) {
@@ -83,7 +83,7 @@ func (s *server) tryConflict() {
 	address := s.url("rtmp", "/live/taken")
 	first := s.publish(address)
 	viewer := s.watch(http1, s.url("http", "/live/taken.flv"))
-	refused(s.t, s.publishOnce(address), "NetStream.Publish.BadName", "already has a publisher")
+	checkRefusal(s.t, s.publishOnce(address), "NetStream.Publish.BadName", "already has a publisher")
 	s.mustFail("already has a publisher", encoder(address)...)
 	goesOn(s.t, viewer)
 	if err := first.running(); err != nil {
@@ -122,8 +122,8 @@ func (s *server) playOnce(address string) error {
 	return err
 }
 
-// refused checks that an answer is a refusal with a code and a description that says why.
-func refused(t testing.TB, err error, code, why string) {
+// checkRefusal checks that an answer is a refusal with a code and a description that says why.
+func checkRefusal(t testing.TB, err error, code, why string) {
 	t.Helper()
 	status, ok := errors.AsType[*rtmpapp.StatusError](err)
 	if !ok || status.Code != code || !strings.Contains(status.Description, why) {
@@ -166,9 +166,9 @@ func TestNames(t *testing.T) {
 		t.Run(fmt.Sprintf("%.12q", c.name), func(t *testing.T) {
 			s := s.on(t)
 			address := s.url("rtmp", "/live/"+url.PathEscape(c.name))
-			refused(t, s.publishOnce(address), "NetStream.Publish.BadName", c.why)
-			refused(t, s.playOnce(address), "NetStream.Play.StreamNotFound", c.why)
-			refused(t, s.publishOnce(s.url("rtmp", "/"+url.PathEscape(c.name)+"/test")), "NetConnection.Connect.Rejected", c.why)
+			checkRefusal(t, s.publishOnce(address), "NetStream.Publish.BadName", c.why)
+			checkRefusal(t, s.playOnce(address), "NetStream.Play.StreamNotFound", c.why)
+			checkRefusal(t, s.publishOnce(s.url("rtmp", "/"+url.PathEscape(c.name)+"/test")), "NetConnection.Connect.Rejected", c.why)
 			for _, ending := range []string{".flv", ".ts", ".m3u8", "/index.m3u8"} {
 				s.isBadRequest("/live/"+url.PathEscape(c.name)+ending, c.why)
 			}
@@ -180,8 +180,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is answered %q", path, body)
 		}
 	}
-	refused(t, s.publishOnce(s.url("rtmp", "/live/a/b")), "NetStream.Publish.BadName", "must not contain")
-	refused(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.Rejected", "app")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/a/b")), "NetStream.Publish.BadName", "must not contain")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.Rejected", "app")
 	for _, l := range s.log(line{"msg": "refused"}) {
 		if name, _ := l["stream"].(string); strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) || len(name) > 4*128 {
 			t.Errorf("the log has the name %q", name)
@@ -218,7 +218,7 @@ func TestMissingStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, guarded())
 	local, _ := s.behind("127.0.0.1", "/live/none")
-	refused(t, s.playOnce(local), "NetStream.Play.StreamNotFound", "/live/none")
+	checkRefusal(t, s.playOnce(local), "NetStream.Play.StreamNotFound", "/live/none")
 	for _, path := range []string{"/brief/none.flv", "/brief/none.ts", "/brief/none.m3u8", "/brief/none/index.m3u8"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
