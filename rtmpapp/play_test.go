@@ -1,7 +1,6 @@
 package rtmpapp_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -186,7 +185,7 @@ func TestStuckViewerEnds(t *testing.T) {
 	ends := map[string]func(w *world, p *peer){
 		"kick":  func(w *world, _ *peer) { w.Hub.Kick(w.await(live.EventPlay).Session.ID) },
 		"leave": func(_ *world, p *peer) { _ = p.conn.Close() },
-		"hub":   func(w *world, _ *peer) { go func() { _ = w.Hub.Close(context.Background()) }() },
+		"hub":   func(w *world, _ *peer) { go func() { _ = w.Hub.Close(w.t.Context()) }() },
 		"chunk": func(_ *world, p *peer) { _, _ = p.conn.Write([]byte{0xff}) },
 	}
 	for name, end := range maps.Clone(ends) {

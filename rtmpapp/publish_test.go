@@ -3,9 +3,11 @@ package rtmpapp_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
@@ -369,31 +371,41 @@ func TestPublisherLeaves(t *testing.T) {
 // A session that is cut at any byte leaves nothing behind.
 func TestTruncatedSessions(t *testing.T) {
 	w := newWorld(t, nil, nil)
-	var b []byte
-	b = append(b, chunks(connectTo("live"), wire.Command(0, "createStream", 2, nil), publishing("demo"), wire.Data(1, "@setDataFrame", "onMetaData", wire.ECMAArray{{Key: "duration", Value: 1}}))...)
-	for _, f := range []*live.Frame{livetest.VideoConfig(), livetest.AudioConfig(), livetest.Video(0), livetest.Audio(0)} {
-		b = append(b, chunks(media(f))...)
-	}
+	w.onAir()
+	b := append([]byte{3}, make([]byte, 2*1536)...)
+	b = append(b, chunks(connectTo("live"), wire.Command(0, "createStream", 2, nil), publishing("mine"))...)
+	publishes := len(b)
+	b = append(b, chunks(wire.Data(1, "@setDataFrame", "onMetaData", wire.ECMAArray{{Key: "duration", Value: 1}}),
+		media(livetest.VideoConfig()), media(livetest.AudioConfig()), media(livetest.Video(0)), media(livetest.Audio(0)),
+		wire.Command(0, "deleteStream", 3, nil, 1), playing("demo"))...)
+	plays := len(b)
+	b = append(b, chunks(wire.Command(1, "pause", 0, nil, true), wire.Command(1, "pause", 0, nil, false), wire.Command(1, "closeStream", 0, nil))...)
 	for n := range len(b) + 1 {
-		p := w.peer()
-		_, _ = p.conn.Write(b[:n])
-		_ = p.conn.Close()
-		p.hearEnd()
+		isErr(t, "ServeConn", w.ServeConn(&script{Reader: bytes.NewReader(b[:n])}), nil)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	isErr(t, "close", w.Hub.Close(ctx), nil)
-	begun, ended := 0, 0
+	count := make(map[live.EventType]int)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, e := range w.events {
-		switch e.Type {
-		case live.EventPublish:
-			begun++
-		case live.EventUnpublish:
-			ended++
-		}
+		count[e.Type]++
 	}
-	equal(t, "sessions ended", ended, begun)
-	equal(t, "some were begun", begun > 0, true)
+	w.mu.Unlock()
+	equal(t, "published", count[live.EventPublish], 1+len(b)+1-publishes) // and demo
+	equal(t, "unpublished", count[live.EventUnpublish], len(b)+1-publishes)
+	equal(t, "played", count[live.EventPlay], len(b)+1-plays)
+	equal(t, "stopped", count[live.EventStop], len(b)+1-plays)
+	equal(t, "sessions left", len(w.Hub.Snapshot().Sessions), 1)
 }
+
+// A script is a connection to a peer that has said all that it will say, and takes everything.
+type script struct {
+	*bytes.Reader
+	net.Conn
+}
+
+func (s *script) Read(b []byte) (int, error)       { return s.Reader.Read(b) }
+func (s *script) Write(b []byte) (int, error)      { return len(b), nil }
+func (s *script) Close() error                     { return nil }
+func (s *script) RemoteAddr() net.Addr             { return new(net.TCPAddr) }
+func (s *script) SetDeadline(time.Time) error      { return nil }
+func (s *script) SetReadDeadline(time.Time) error  { return nil }
+func (s *script) SetWriteDeadline(time.Time) error { return nil }

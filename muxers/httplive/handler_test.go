@@ -25,17 +25,16 @@ func TestPlay(t *testing.T) {
 	over(t, nil, func(t *testing.T, s *site, client *http.Client) {
 		pub := s.onAir()
 		const viewers = 3
-		bodies := make(chan []byte, viewers)
+		var bodies []<-chan []byte
 		for range viewers {
-			resp := s.open(client)
-			go func() { bodies <- readAll(t, resp) }()
+			bodies = append(bodies, s.watch(client))
 		}
 		more := livetest.Media(1, 3)
 		isErr(t, "pace", livetest.Pace(t.Context(), pub, more[:len(more)/2]...), nil) // not up to the next key frame
 		pub.Close(nil)
-		first := <-bodies
-		for range viewers - 1 {
-			equal(t, "all the same", bytes.Equal(<-bodies, first), true)
+		first := <-bodies[0]
+		for _, body := range bodies[1:] {
+			equal(t, "all the same", bytes.Equal(<-body, first), true)
 		}
 		for _, e := range s.ended(viewers) {
 			equal(t, "sent", e.Session.Totals.Sent, int64(len(first)))
@@ -194,10 +193,10 @@ func TestWait(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			s.onAir()
 		})
-		resp = s.open(client)
+		body := s.watch(client)
 		wg.Wait()
 		s.kick()
-		readAll(t, resp)
+		<-body
 	})
 }
 
@@ -222,9 +221,7 @@ func TestStreamWithoutPictures(t *testing.T) {
 func TestKick(t *testing.T) {
 	over(t, nil, func(t *testing.T, s *site, client *http.Client) {
 		pub := s.onAir()
-		resp := s.open(client)
-		body := make(chan []byte)
-		go func() { body <- readAll(t, resp) }()
+		body := s.watch(client)
 		isErr(t, "pace", livetest.Pace(t.Context(), pub, livetest.Media(1, 2)...), nil)
 		begun := time.Now()
 		s.kick()
@@ -267,16 +264,14 @@ func TestSlowViewer(t *testing.T) {
 func TestIdleViewer(t *testing.T) {
 	over(t, func(r *live.Rules) { r.WriteTimeout = time.Second }, func(t *testing.T, s *site, client *http.Client) {
 		pub := s.onAir()
-		resp := s.open(client)
-		done := make(chan []byte)
-		go func() { done <- readAll(t, resp) }()
+		body := s.watch(client)
 		for n := range 5 {
 			time.Sleep(time.Minute)
 			livetest.Write(t, pub, livetest.Video(livetest.GOPFrames+1+n))
 		}
 		pub.Close(nil)
 		equal(t, "sent", s.ended(0) == nil, true)
-		b := <-done
+		b := <-body
 		equal(t, "sent", s.ended(1)[0].Session.Totals.Sent, int64(len(b)))
 	})
 }
@@ -299,9 +294,7 @@ func TestHubClose(t *testing.T) {
 		pub := s.onAir()
 		stuck := s.open(client)
 		defer stuck.Body.Close()
-		reads := s.open(client)
-		body := make(chan []byte)
-		go func() { body <- readAll(t, reads) }()
+		body := s.watch(client)
 		flood(t, pub)
 		begun := time.Now()
 		go func() {
@@ -320,28 +313,33 @@ func TestHubClose(t *testing.T) {
 // The same over real sockets and TLS.
 func TestHTTPS(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
-		s := newSite(t, nil, nil)
-		pub := s.onAir()
-		srv := httptest.NewUnstartedServer(s)
-		srv.EnableHTTP2 = http2
-		srv.StartTLS()
-		defer srv.Close()
-		resp, err := srv.Client().Get(srv.URL + "/live/demo.flv")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "HTTP/2", resp.ProtoMajor == 2, http2)
-		info := s.hub.Snapshot().Sessions
-		for _, ses := range info {
-			if ses.Action == live.ActionPlay {
-				equal(t, "TLS", ses.TLS != nil, true)
-				equal(t, "tcUrl", ses.TCURL, srv.URL+"/live")
-				equal(t, "remote", ses.Remote.Addr().IsLoopback(), true)
-			}
-		}
-		pub.Close(nil)
-		check(t, readAll(t, resp), livetest.GOPs(1))
+		overTLS(t, http2)
 	}
+}
+
+func overTLS(t *testing.T, http2 bool) {
+	t.Helper()
+	s := newSite(t, nil, nil)
+	pub := s.onAir()
+	srv := httptest.NewUnstartedServer(s)
+	srv.EnableHTTP2 = http2
+	srv.StartTLS()
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL + "/live/demo.flv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "HTTP/2", resp.ProtoMajor == 2, http2)
+	info := s.hub.Snapshot().Sessions
+	for _, ses := range info {
+		if ses.Action == live.ActionPlay {
+			equal(t, "TLS", ses.TLS != nil, true)
+			equal(t, "tcUrl", ses.TCURL, srv.URL+"/live")
+			equal(t, "remote", ses.Remote.Addr().IsLoopback(), true)
+		}
+	}
+	pub.Close(nil)
+	check(t, readAll(t, resp), livetest.GOPs(1))
 }
 
 func TestBegan(t *testing.T) {

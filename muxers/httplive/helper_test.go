@@ -163,6 +163,18 @@ func (s *site) open(client *http.Client) *http.Response {
 	return resp
 }
 
+// watch is open by a viewer who reads all of it.
+func (s *site) watch(client *http.Client) <-chan []byte {
+	s.t.Helper()
+	resp := s.open(client)
+	body := make(chan []byte, 1)
+	go func() {
+		defer resp.Body.Close()
+		body <- readAll(s.t, resp)
+	}()
+	return body
+}
+
 // onAir returns a publisher that has written the first second.
 func (s *site) onAir() *live.Publisher {
 	s.t.Helper()

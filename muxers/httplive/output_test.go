@@ -37,8 +37,15 @@ func newSink(t testing.TB, major int) (*sink, *output) {
 // On HTTP/1 a flush costs a call of the kernel, so there is one only for what net/http has kept.
 func TestFlushes(t *testing.T) {
 	for _, c := range []struct{ major, size, want int }{
-		{1, 1, 1}, {1, keptBytes, 1}, {1, keptBytes + 1, 0}, {1, pieceBytes - 1, 0}, {1, pieceBytes + 1, 1},
-		{2, 1, 1}, {2, keptBytes + 1, 1}, {2, pieceBytes - 1, 1}, {3, pieceBytes - 1, 1},
+		{1, 1, 1},
+		{1, keptBytes, 1},
+		{1, keptBytes + 1, 0},
+		{1, pieceBytes - 1, 0},
+		{1, pieceBytes + 1, 1},
+		{2, 1, 1},
+		{2, keptBytes + 1, 1},
+		{2, pieceBytes - 1, 1},
+		{3, pieceBytes - 1, 1},
 	} {
 		w, out := newSink(t, c.major)
 		if err := out.write(make([]byte, c.size)); err != nil {
