@@ -90,7 +90,7 @@ func (h *HLSHandler) Provision(ctx caddy.Context) error {
 	if err := h.provision(ctx); err != nil {
 		return err
 	}
-	h.player = &hls.Handler{Server: h.app.engine.hls, Config: h.app.engine.hlsConfig}
+	h.player = &hls.Handler{Server: h.app.engine.hls, Config: h.app.engine.hlsConfig, Began: began}
 	return nil
 }
 

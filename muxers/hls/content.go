@@ -32,6 +32,9 @@ func (x *exchange) deliver(o content) {
 	if o.tag != "" {
 		h.Set("ETag", `"`+o.tag+`"`)
 	}
+	if ses := x.viewer.session(); ses != nil && x.began != nil {
+		x.began(x.r, ses)
+	}
 	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer}
 	if x.r.Method == http.MethodHead || x.wantsLess() {
 		http.ServeContent(w, x.r, "", time.Time{}, bytes.NewReader(o.body))

@@ -13,6 +13,7 @@ import (
 type exchange struct {
 	server *Server
 	config Config
+	began  func(r *http.Request, ses *live.Session)
 	target target
 	token  string // as the client says it
 	query  string // the rest of the query

@@ -14,6 +14,8 @@ type Handler struct {
 	Server *Server
 	// Config returns how a stream is served. It is asked at every request, and must be fast. Nil means DefaultConfig.
 	Config func(k live.Key) Config
+	// Began, if set, is told of the session behind each request, before anything is written.
+	Began func(r *http.Request, ses *live.Session)
 }
 
 // Match tells whether the handler is meant by r's path.
@@ -41,7 +43,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := httplive.CheckMethod(r); err != nil {
 		return err
 	}
-	x := &exchange{server: h.Server, config: h.config(t.key), target: t, w: w, r: r}
+	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r}
 	x.token, x.query = splitQuery(r.URL.RawQuery)
 	return x.serve()
 }

@@ -138,13 +138,21 @@ func (v *viewer) stream() *live.Stream {
 	return v.ses.Stream()
 }
 
+// session returns the newest session of a viewer; nil before the first, and where there are no viewers.
+func (v *viewer) session() *live.Session {
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.ses
+}
+
 // sent counts n bytes that a Write has taken, also those of the rest of a stream that has ended. It fails if the viewer
 // was kicked meanwhile.
 func (v *viewer) sent(n int) error {
 	v.touch()
-	v.mu.Lock()
-	ses := v.ses
-	v.mu.Unlock()
+	ses := v.session()
 	if ses == nil {
 		return nil
 	}

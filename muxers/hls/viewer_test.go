@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -248,6 +249,22 @@ func TestManyViewers(t *testing.T) {
 		sleep(time.Minute)
 		if n := len(s.server.channels); n != 0 {
 			s.Errorf("%d channels left", n)
+		}
+	})
+}
+
+// Whoever runs the handler is told which session is behind each object, for its access log.
+func TestBegan(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.publish(10)
+		sleep(5 * time.Second)
+		var told []string
+		s.handler.Began = func(_ *http.Request, ses *live.Session) { told = append(told, ses.ID()) }
+		media := s.enter("")
+		s.ok(folder + s.media(media).Segments[0].URI)
+		id := s.viewers()[0].ID
+		if want := []string{id, id, id}; !slices.Equal(told, want) {
+			s.Errorf("told of %v, want %v", told, want)
 		}
 	})
 }
