@@ -19,6 +19,8 @@ type Reader struct {
 	r *bufio.Reader
 	// HasVideo and HasAudio are what the header says.
 	HasVideo, HasAudio bool
+
+	scratch [tagHeaderBytes]byte
 }
 
 // NewReader reads the header from r.
@@ -46,12 +48,13 @@ func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
-		var h [tagHeaderBytes]byte
-		if _, err := io.ReadFull(r.r, h[:]); err != nil {
+		h := r.scratch[:]
+		if _, err := io.ReadFull(r.r, h); err != nil {
 			return nil, err // io.EOF is the end
 		}
 		n := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
 		time := uint32(h[4])<<16 | uint32(h[5])<<8 | uint32(h[6]) | uint32(h[7])<<24
+		kind, known := kindOf(h[0] &^ reservedBits) // the scratch is used again below
 		body, err := r.readBody(n)
 		if err != nil {
 			return nil, fmt.Errorf("reading an FLV tag of %d bytes: %w", n, unexpected(err))
@@ -59,7 +62,7 @@ func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		if err := r.readTail(n); err != nil {
 			return nil, err
 		}
-		if kind, ok := kindOf(h[0] &^ reservedBits); ok {
+		if known {
 			return live.ParseTag(kind, time, body)
 		}
 	}
@@ -85,11 +88,11 @@ func (r *Reader) readBody(n int) ([]byte, error) {
 }
 
 func (r *Reader) readTail(n int) error {
-	var tail [tailBytes]byte
-	if _, err := io.ReadFull(r.r, tail[:]); err != nil {
+	tail := r.scratch[:tailBytes]
+	if _, err := io.ReadFull(r.r, tail); err != nil {
 		return fmt.Errorf("reading the size after an FLV tag: %w", unexpected(err))
 	}
-	if got := binary.BigEndian.Uint32(tail[:]); int(got) != tagHeaderBytes+n {
+	if got := binary.BigEndian.Uint32(tail); int(got) != tagHeaderBytes+n {
 		return fmt.Errorf("%w: a tag of %d bytes is followed by the size %d", ErrFormat, tagHeaderBytes+n, got)
 	}
 	return nil

@@ -166,7 +166,7 @@ func (s *site) open(client *http.Client) *http.Response {
 // watch is open by a viewer who reads all of it.
 func (s *site) watch(client *http.Client) <-chan []byte {
 	s.t.Helper()
-	resp := s.open(client)
+	resp := s.open(client) //nolint:bodyclose // closed below
 	body := make(chan []byte, 1)
 	go func() {
 		defer resp.Body.Close()
