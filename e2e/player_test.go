@@ -25,6 +25,7 @@ type player struct {
 	next   int // the number of the segment to come
 	names  map[int]string
 	seams  int // discontinuities seen before a segment
+	passed int // the discontinuity sequence number
 	played time.Duration
 	clock  time.Time // program date-time of the newest segment
 	err    error     // why it has ended
@@ -108,6 +109,10 @@ func (p *player) refresh(ctx context.Context) error {
 	if len(p.names) > 0 && (m.MediaSequence > p.next || m.MediaSequence+len(m.Segments) < p.next) {
 		return fmt.Errorf("segment %d should be next, and the list has %d to %d", p.next, m.MediaSequence, m.MediaSequence+len(m.Segments)-1)
 	}
+	if d := m.DiscontinuitySequence; d == nil || *d < p.passed {
+		return fmt.Errorf("the discontinuity sequence number was %d\n%s", p.passed, body)
+	}
+	p.passed = *m.DiscontinuitySequence
 	for i, seg := range m.Segments {
 		if err := p.check(&m, m.MediaSequence+i, seg); err != nil {
 			return fmt.Errorf("%w\n%s", err, body)
@@ -199,4 +204,11 @@ func (p *player) start() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.next - len(p.names)
+}
+
+// discontinuities returns the newest discontinuity sequence number.
+func (p *player) discontinuities() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed
 }

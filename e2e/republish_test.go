@@ -93,4 +93,7 @@ func (s *server) restart(address string, old *player) {
 	if p.start() < before {
 		s.t.Errorf("segments are numbered from %d after a restart, the one before had come to %d", p.start(), before)
 	}
+	if now, then := p.discontinuities(), old.discontinuities(); now < then {
+		s.t.Errorf("the discontinuity sequence number is %d after a restart, and was %d before", now, then)
+	}
 }
