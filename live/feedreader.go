@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"io"
+	"slices"
 )
 
 // A FeedReader is a viewer's place in a feed. It is for one goroutine.
@@ -104,7 +105,7 @@ func (f *Feed) slices(bufs [][]byte, pos *int64) [][]byte {
 	for i, n := f.find(*pos), 0; i < len(f.blocks) && n < maxBuffers; i, n = i+1, n+1 {
 		b := f.blocks[i]
 		if part := b.buf[*pos-b.at:]; len(part) > 0 {
-			bufs = append(bufs, part[:len(part):len(part)])
+			bufs = append(bufs, slices.Clip(part))
 			*pos += int64(len(part))
 		}
 	}

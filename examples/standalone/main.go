@@ -31,12 +31,10 @@ func main() {
 	}
 	go func() { log.Fatal((&rtmpapp.Server{Hub: hub}).Serve(ln)) }()
 
-	segments := hls.NewServer(hub)
-	defer segments.Close()
 	log.Fatal(http.ListenAndServe(*httpAddr, players{
 		&httplive.Handler{Hub: hub, Format: flv.Format()},
 		&httplive.Handler{Hub: hub, Format: mpegts.Format()},
-		&hls.Handler{Server: segments},
+		&hls.Handler{Server: hls.NewServer(hub)},
 	}))
 }
 

@@ -26,7 +26,7 @@ func Request(key live.Key) live.Request {
 // end of the test at the latest.
 func Publish(t testing.TB, hub *live.Hub, key live.Key) *live.Publisher {
 	t.Helper()
-	p, err := hub.Publish(context.Background(), Request(key))
+	p, err := hub.Publish(context.WithoutCancel(t.Context()), Request(key))
 	if err != nil {
 		t.Fatalf("publish %s: %v", key, err)
 	}
@@ -38,7 +38,7 @@ func Publish(t testing.TB, hub *live.Hub, key live.Key) *live.Publisher {
 // at the latest.
 func Play(t testing.TB, hub *live.Hub, key live.Key) *live.Session {
 	t.Helper()
-	s, err := hub.Play(context.Background(), Request(key), 0)
+	s, err := hub.Play(context.WithoutCancel(t.Context()), Request(key), 0)
 	if err != nil {
 		t.Fatalf("play %s: %v", key, err)
 	}

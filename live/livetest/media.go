@@ -11,7 +11,8 @@ import (
 
 // What the synthetic stream is made of.
 const (
-	Width, Height   = 64, 64
+	Width           = 64
+	Height          = 64
 	FrameRate       = 25
 	FrameInterval   = 1000 / FrameRate // in milliseconds
 	GOPFrames       = FrameRate        // a key frame each second
