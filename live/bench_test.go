@@ -33,7 +33,7 @@ func BenchmarkPublisher(b *testing.B) {
 			for n := 0; b.Loop(); n++ {
 				if n%100 == 99 {
 					b.StopTimer()
-					time.Sleep(time.Millisecond) // two cores have to serve all viewers too
+					<-time.After(time.Millisecond) // two cores have to serve all viewers too
 					b.StartTimer()
 				}
 				livetest.Write(b, p, frames[n%len(frames)])
@@ -71,7 +71,7 @@ func BenchmarkFeedReader(b *testing.B) {
 			b.StopTimer()
 			livetest.Write(b, p, inter(at))
 			at += 40
-			time.Sleep(2 * time.Millisecond) // a beat
+			<-time.After(2 * time.Millisecond) // a beat
 			b.StartTimer()
 		}
 		if _, err := readers[i%viewers].Next(b.Context(), bufs); err != nil {

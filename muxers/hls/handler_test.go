@@ -77,7 +77,7 @@ func TestWait(t *testing.T) {
 		inBubble(t, func(s *site) {
 			s.config.Sessions = sessions
 			go func() {
-				time.Sleep(3 * time.Second)
+				pause(3 * time.Second)
 				s.publish(20)
 			}()
 			begun := time.Now()

@@ -197,3 +197,6 @@ func numbers(m *m3u8.Media) (media, seams int) {
 }
 
 func sleep(d time.Duration) { time.Sleep(d); synctest.Wait() }
+
+// pause is sleep for the goroutines beside the test's, who may not wait for each other.
+func pause(d time.Duration) { time.Sleep(d) }

@@ -231,7 +231,7 @@ func TestManyViewers(t *testing.T) {
 			wg.Go(func() {
 				media := s.enter(fmt.Sprintf("?n=%d", i))
 				for range i % 7 {
-					time.Sleep(time.Duration(i%5) * time.Second)
+					pause(time.Duration(i%5) * time.Second)
 					s.get(media)
 				}
 			})
