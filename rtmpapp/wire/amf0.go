@@ -120,16 +120,8 @@ func (d *amfDecoder) value(depth int) (any, error) {
 		return d.string()
 	case amfNull, amfUndefined, amfUnsupported:
 		return nil, nil
-	case amfObject:
-		return d.object(depth)
-	case amfECMAArray:
-		// The count is a hint at best; the properties end with an object end like an object's.
-		if _, err := d.take(4); err != nil {
-			return nil, err
-		}
-		return d.object(depth)
-	case amfTypedObject:
-		if _, err := d.string(); err != nil {
+	case amfObject, amfECMAArray, amfTypedObject:
+		if err := d.objectHead(marker[0]); err != nil {
 			return nil, err
 		}
 		return d.object(depth)
@@ -175,6 +167,18 @@ func (d *amfDecoder) longString() (any, error) {
 	}
 	b, err = d.take(int(n))
 	return string(b), err
+}
+
+// objectHead reads what stands before the properties. The count of an ECMA array is a hint at best: its properties end
+// with an object end like an object's.
+func (d *amfDecoder) objectHead(marker byte) (err error) {
+	switch marker {
+	case amfECMAArray:
+		_, err = d.take(4)
+	case amfTypedObject:
+		_, err = d.string()
+	}
+	return err
 }
 
 func (d *amfDecoder) object(depth int) (any, error) {
@@ -265,6 +269,9 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
+// objectMarkers are those of what has properties.
+var objectMarkers = []byte{amfObject, amfECMAArray, amfTypedObject}
+
 // WithoutProperties returns a data message's body, an AMF0 string and an object or ECMA array, without the named
 // properties of the object. All other bytes stay as they are. What cannot be read is returned unchanged.
 func WithoutProperties(body []byte, names ...string) []byte {
@@ -273,14 +280,12 @@ func WithoutProperties(body []byte, names ...string) []byte {
 		return body
 	}
 	marker, err := d.take(1)
-	if err != nil || marker[0] != amfObject && marker[0] != amfECMAArray {
+	if err != nil || !slices.Contains(objectMarkers, marker[0]) {
 		return body
 	}
 	count := d.pos
-	if marker[0] == amfECMAArray {
-		if _, err := d.take(4); err != nil {
-			return body
-		}
+	if d.objectHead(marker[0]) != nil {
+		return body
 	}
 	out := append(make([]byte, 0, len(body)), body[:d.pos]...)
 	dropped := uint32(0)
