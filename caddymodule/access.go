@@ -82,13 +82,13 @@ func (a *Access) restricts() bool {
 }
 
 // admit implements live.Guard.
-func (a *Access) admit(ctx context.Context, r *live.Request) error {
+func (a *Access) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
 	address := addressOf(r)
 	if a.deny.contain(address) {
-		return live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
+		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
 	}
 	if err := a.checkOrigin(r); err != nil {
-		return err
+		return live.Grant{}, err
 	}
 	return a.authenticate(ctx, r)
 }
@@ -123,16 +123,16 @@ func (a *Access) checkOrigin(r *live.Request) error {
 }
 
 // authenticate asks one authenticator after the other until one accepts.
-func (a *Access) authenticate(ctx context.Context, r *live.Request) error {
+func (a *Access) authenticate(ctx context.Context, r *live.Request) (live.Grant, error) {
 	var refusals []error
 	for _, g := range a.authenticators {
-		err := g.Admit(ctx, r)
+		grant, err := g.Admit(ctx, r)
 		if err == nil {
-			return nil
+			return grant, nil
 		}
 		refusals = append(refusals, err)
 	}
-	return errors.Join(refusals...)
+	return live.Grant{}, errors.Join(refusals...)
 }
 
 // syntheticRequest makes an HTTP request of r, for Caddy's matchers.
@@ -230,10 +230,10 @@ func (r ranges) contain(a netip.Addr) bool {
 }
 
 // admit implements live.Policy for all apps.
-func (a *App) admit(ctx context.Context, r *live.Request) error {
+func (a *App) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
 	app := a.application(r.Key.App)
 	if app == nil {
-		return live.Refuse(live.ErrApp, "there is no app %q on this server", r.Key.App)
+		return live.Grant{}, live.Refuse(live.ErrApp, "there is no app %q on this server", r.Key.App)
 	}
 	if r.Action == live.ActionPublish {
 		return app.Publish.admit(ctx, r)

@@ -34,7 +34,8 @@ func request(action live.Action, address, query string) *live.Request {
 // admit visits the configuration in force.
 func admit(t *testing.T, r *live.Request) error {
 	t.Helper()
-	return caddymodule.CurrentHub().Policy().Guard.Admit(t.Context(), r)
+	_, err := caddymodule.CurrentHub().Policy().Guard.Admit(t.Context(), r)
+	return err
 }
 
 // A visit is one request and what is to come of it.

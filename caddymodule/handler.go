@@ -182,12 +182,12 @@ func withClientAddress(r *http.Request) *http.Request {
 func began(r *http.Request, ses *live.Session) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, &ses.Request)
-		repl.Set("rtmp.session.id", ses.ID())
+		repl.Set("rtmp.session.id", ses.ID)
 	}
 	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.String("rtmp_app", ses.Key.App))
 		fields.Set(zap.String("rtmp_stream", ses.Key.Name))
-		fields.Set(zap.String("rtmp_session", ses.ID()))
+		fields.Set(zap.String("rtmp_session", ses.ID))
 	}
 }
 

@@ -22,6 +22,8 @@ func (a *App) observe(e live.Event) {
 		log.Info("publish ended", endFields(e)...)
 	case live.EventStop:
 		log.Info("play ended", endFields(e)...)
+	case live.EventClose:
+		a.logger.Named("connection").Debug("connection ended", append(sessionFields(&e.Session), trafficFields(e.Session.Totals)...)...)
 	case live.EventRefuse:
 		log.Info("refused", zap.Stringer("action", e.Session.Action), zap.Error(e.Err))
 	}
@@ -50,9 +52,8 @@ func endFields(e live.Event) []zap.Field {
 	fields := []zap.Field{
 		zap.String("reason", reason(e.Err)),
 		zap.Duration("duration", e.Time.Sub(e.Session.Began).Round(time.Millisecond)),
-		zap.Int64("bytes_sent", t.Sent),
-		zap.Int64("bytes_received", t.Received),
 	}
+	fields = append(fields, trafficFields(t)...)
 	if e.Session.Action == live.ActionPublish {
 		return append(fields,
 			zap.Int64("video_frames", t.VideoFrames),
@@ -60,6 +61,10 @@ func endFields(e live.Event) []zap.Field {
 			zap.Int64("broken_tags", t.BrokenTags))
 	}
 	return append(fields, zap.Int64("skips", t.Skips))
+}
+
+func trafficFields(t live.Totals) []zap.Field {
+	return []zap.Field{zap.Int64("bytes_sent", t.Sent), zap.Int64("bytes_received", t.Received)}
 }
 
 // reason says why a session has ended.

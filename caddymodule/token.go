@@ -52,7 +52,9 @@ func (t *Token) Provision(ctx caddy.Context) error {
 }
 
 // Admit implements live.Guard.
-func (t *Token) Admit(ctx context.Context, r *live.Request) error { return t.guard.Admit(ctx, r) }
+func (t *Token) Admit(ctx context.Context, r *live.Request) (live.Grant, error) {
+	return t.guard.Admit(ctx, r)
+}
 
 // UnmarshalCaddyfile sets up the authenticator from tokens.
 //

@@ -27,7 +27,7 @@ func TestToken(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := test.token.Admit(t.Context(), &live.Request{Query: test.query})
+			_, err := test.token.Admit(t.Context(), &live.Request{Query: test.query})
 			if test.ok && err != nil {
 				t.Errorf("refused: %v", err)
 			}

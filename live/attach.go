@@ -81,7 +81,7 @@ func (h *Hub) bind(ses *Session, s *Stream) {
 	s.mu.Lock()
 	s.sessions[ses] = struct{}{}
 	s.mu.Unlock()
-	h.sessions[ses.id] = ses
+	h.sessions[ses.ID] = ses
 }
 
 // streamFor returns the stream that ses asks for, a new one if there is none. h.mu must be held.
@@ -142,7 +142,7 @@ func (h *Hub) detach(ses *Session, reason error) {
 	}
 	h.tell(ses, event, reason)
 	h.mu.Lock()
-	delete(h.sessions, ses.id)
+	delete(h.sessions, ses.ID)
 	h.checkEmpty()
 	h.mu.Unlock()
 }

@@ -26,6 +26,7 @@ var (
 	ErrSlow     = errors.New("viewer too slow")
 	ErrIdle     = errors.New("publisher silent for too long")
 	ErrEnded    = errors.New("stream ended") // a viewer's, whose publisher has left
+	ErrExpired  = errors.New("permission expired")
 )
 
 // A Refusal says why a session was refused. Kind is one of this package's errors, so that a protocol can choose its
@@ -52,7 +53,7 @@ func Description(err error) string {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.Description
 	}
-	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded} {
+	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded, ErrExpired} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

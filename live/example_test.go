@@ -54,11 +54,11 @@ func Example() {
 // A guard says who may do what; what it refuses is told to the client in its own words.
 func ExampleGuardFunc() {
 	var hub live.Hub
-	hub.Activate(&live.Policy{Guard: live.GuardFunc(func(_ context.Context, r *live.Request) error {
+	hub.Activate(&live.Policy{Guard: live.GuardFunc(func(_ context.Context, r *live.Request) (live.Grant, error) {
 		if r.Action == live.ActionPublish && r.Query != "key=open" {
-			return live.Refuse(live.ErrUnauthorized, "publishing to %s needs a key", r.Key)
+			return live.Grant{}, live.Refuse(live.ErrUnauthorized, "publishing to %s needs a key", r.Key)
 		}
-		return nil
+		return live.Grant{}, nil
 	})})
 	_, err := hub.Publish(context.Background(), live.Request{Key: live.Key{App: "live", Name: "demo"}})
 	fmt.Println(live.Description(err))

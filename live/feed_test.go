@@ -235,7 +235,7 @@ func TestFeedKick(t *testing.T) {
 		next(t, r)
 		go func() {
 			synctest.Wait()
-			equal(t, "kicked", h.Kick(s.ID()), true)
+			equal(t, "kicked", h.Kick(s.ID), true)
 		}()
 		_, err := r.Next(s.Context(), nil)
 		isErr(t, "while waiting", err, live.ErrKicked)

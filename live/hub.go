@@ -176,7 +176,11 @@ func (h *Hub) open(ctx context.Context, req Request, check func(*Session, Rules)
 		if err := check(ses, rules); err != nil {
 			return err
 		}
-		return p.admit(ctx, &ses.Request)
+		grant, err := p.admit(ctx, &ses.Request)
+		if err != nil {
+			return err
+		}
+		return ses.accept(grant)
 	}()
 	if err != nil {
 		ses.cancel(err)
@@ -211,6 +215,22 @@ func (h *Hub) endStream(s *Stream, reason error) {
 // tell gives the observer an event. The key's order must be held.
 func (h *Hub) tell(ses *Session, t EventType, err error) {
 	h.Policy().observe(Event{Type: t, Time: time.Now(), Session: ses.Info(), Err: err})
+}
+
+// Disconnect tells the observer that the connection ended on which req was made, the last of its requests, and what passed
+// over it in all. Its sessions must be closed.
+func (h *Hub) Disconnect(req Request, totals Totals) {
+	ses := Session{Request: req}
+	ses.Key = ses.Key.normal()
+	if ses.Key.Validate() != nil {
+		ses.Key = ses.Key.printable()
+	}
+	info := ses.Info()
+	info.Totals = totals
+	order := h.order(ses.Key)
+	order.Lock()
+	defer order.Unlock()
+	h.Policy().observe(Event{Type: EventClose, Time: time.Now(), Session: info})
 }
 
 // Stream returns the stream of a name that has a publisher, or is waiting for it to come back.

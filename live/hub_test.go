@@ -143,7 +143,7 @@ func TestConflict(t *testing.T) {
 				old.Close(nil)
 				equal(t, "events", rec.String(), "publish unpublish publish")
 				isErr(t, "told", rec.events[1].Err, live.ErrReplaced)
-				equal(t, "on air", p.Stream().Info().Publisher.ID, p.Session().ID())
+				equal(t, "on air", p.Stream().Info().Publisher.ID, p.Session().ID)
 			})
 		})
 	}
@@ -153,9 +153,9 @@ func TestConflict(t *testing.T) {
 func TestConflictWhileTheGuardThinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(live.Hub)
-		h.Activate(&live.Policy{Guard: live.GuardFunc(func(context.Context, *live.Request) error {
+		h.Activate(&live.Policy{Guard: live.GuardFunc(func(context.Context, *live.Request) (live.Grant, error) {
 			time.Sleep(time.Second)
-			return nil
+			return live.Grant{}, nil
 		})})
 		var mu sync.Mutex
 		var refused []error
@@ -179,12 +179,54 @@ func TestConflictWhileTheGuardThinks(t *testing.T) {
 	})
 }
 
+// TestGrant is what a guard may say beyond yes.
+func TestGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, rec := new(live.Hub), new(recorder)
+		grant := live.Grant{Expires: time.Now().Add(time.Minute), Stream: "renamed", User: "ann", Note: "gold"}
+		h.Activate(&live.Policy{Observer: rec, Guard: live.GuardFunc(func(_ context.Context, r *live.Request) (live.Grant, error) {
+			equal(t, "password", r.Password, "secret")
+			return grant, nil
+		})})
+		req := livetest.Request(livetest.Key)
+		req.ID, req.Username, req.Password = "chosen", "ann", "secret"
+		p, err := h.Publish(t.Context(), req)
+		isErr(t, "publish", err, nil)
+		info := rec.last().Session
+		equal(t, "id", info.ID, "chosen")
+		equal(t, "name", info.Key.Name, "renamed")
+		equal(t, "grant", info.Grant, grant)
+		equal(t, "password told", info.Password, "")
+		time.Sleep(time.Minute - time.Nanosecond)
+		isErr(t, "before the end", p.Session().Err(), nil)
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		isErr(t, "at the end", p.Session().Err(), live.ErrExpired)
+		p.Close(nil)
+		isErr(t, "told", rec.last().Err, live.ErrExpired)
+
+		grant = live.Grant{Stream: "a/b"}
+		_, err = h.Publish(t.Context(), req)
+		isErr(t, "bad name", err, live.ErrName)
+	})
+}
+
+func TestGrantsTogether(t *testing.T) {
+	soon, late := time.Unix(1, 0), time.Unix(2, 0)
+	a := live.Grant{Expires: soon, User: "ann", Note: "first"}
+	b := live.Grant{Expires: late, Stream: "x", Note: "second"}
+	equal(t, "a and b", a.And(b), live.Grant{Expires: soon, Stream: "x", User: "ann", Note: "second"})
+	equal(t, "b and a", b.And(a), live.Grant{Expires: soon, Stream: "x", User: "ann", Note: "first"})
+	equal(t, "never", live.Grant{}.And(a).Expires, soon)
+	equal(t, "and never", a.And(live.Grant{}).Expires, soon)
+}
+
 func TestGuard(t *testing.T) {
 	h, rec := new(live.Hub), new(recorder)
 	verdict := error(nil)
-	h.Activate(&live.Policy{Observer: rec, Guard: live.GuardFunc(func(_ context.Context, r *live.Request) error {
+	h.Activate(&live.Policy{Observer: rec, Guard: live.GuardFunc(func(_ context.Context, r *live.Request) (live.Grant, error) {
 		equal(t, "asked for", r.Key, live.Key{Vhost: live.DefaultVhost, App: "live", Name: "demo"})
-		return verdict
+		return live.Grant{}, verdict
 	})})
 	verdict = live.Refuse(live.ErrDenied, "not from %s", "here")
 	_, err := publish(h)
@@ -217,14 +259,14 @@ func TestKickEndsAndCloseDetaches(t *testing.T) {
 	h, rec := watched(func(*live.Rules) {})
 	p := livetest.Publish(t, h, livetest.Key)
 	s := livetest.Play(t, h, livetest.Key)
-	equal(t, "kicked", h.Kick(p.Session().ID()), true)
+	equal(t, "kicked", h.Kick(p.Session().ID), true)
 	isErr(t, "write", p.WriteFrame(key(0)), live.ErrKicked)
 	equal(t, "not yet told", rec.String(), "publish play")
 	p.Close(io.EOF)
 	isErr(t, "told", rec.last().Err, live.ErrKicked)
 	_, err := s.Stream().NewReader().ReadFrame(t.Context())
 	isErr(t, "viewer", err, io.EOF)
-	equal(t, "gone", h.Kick(p.Session().ID()), false)
+	equal(t, "gone", h.Kick(p.Session().ID), false)
 }
 
 func TestReconnectWindow(t *testing.T) {
@@ -365,7 +407,7 @@ func TestSnapshot(t *testing.T) {
 		switch s.Key.Name {
 		case "demo":
 			equal(t, "sessions", s.Sessions, 2)
-			equal(t, "publisher", s.Publisher.ID, p.Session().ID())
+			equal(t, "publisher", s.Publisher.ID, p.Session().ID)
 			equal(t, "tracks", len(s.Setup.Tracks()), 2)
 		case "c":
 			equal(t, "no publisher", s.Publisher, nil)
@@ -428,7 +470,7 @@ func TestEventsArePairedAndOrdered(t *testing.T) {
 func comeAndGo(h *live.Hub, i int) {
 	if i%4 == 3 {
 		if s, err := h.Admit(context.Background(), livetest.Request(livetest.Key)); err == nil {
-			h.Kick(s.ID())
+			h.Kick(s.ID)
 			s.Close(nil)
 		}
 		return

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"time"
@@ -41,6 +42,9 @@ type Request struct {
 	Protocol string
 	Key      Key
 
+	// ID is what the session will be called: eight characters that no other session has. The Hub makes one if it is empty.
+	ID string
+
 	// Query is the raw query of the stream's name or URL, without "?". Guards find tokens in it.
 	Query string
 	// Remote is the client's address, as far as it can be trusted.
@@ -53,15 +57,19 @@ type Request struct {
 	UserAgent string
 	// TLS is set if the connection is encrypted.
 	TLS *tls.ConnectionState
+	// Header is that of an HTTP request, in net/http's form, for guards; nil for RTMP. A session does not keep it.
+	Header map[string][]string
+	// Username and Password are what an RTMP client gives before the host of its tcUrl. A session does not keep them.
+	Username, Password string
 }
 
 // A Session is one party of a stream, from its admission to its end. Its methods may be used by several goroutines.
 type Session struct {
 	Request
 
-	id       string
 	hub      *Hub
 	stream   *Stream
+	grant    Grant
 	began    time.Time
 	counters Counters
 	ctx      context.Context
@@ -69,13 +77,30 @@ type Session struct {
 }
 
 func newSession(ctx context.Context, h *Hub, req Request) *Session {
-	s := &Session{Request: req, id: newID(8), hub: h, began: time.Now()}
+	s := &Session{Request: req, hub: h, began: time.Now()}
+	if s.ID == "" {
+		s.ID = NewID()
+	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	return s
 }
 
-// ID returns eight characters that name the session in the API and in events.
-func (s *Session) ID() string { return s.id }
+// accept takes down what a guard has granted, and forgets what only guards need.
+func (s *Session) accept(g Grant) error {
+	s.grant = g
+	s.Header, s.Username, s.Password = nil, "", ""
+	if g.Stream != "" {
+		s.Key.Name = g.Stream
+		if err := s.Key.Validate(); err != nil {
+			return fmt.Errorf("the guard names another stream: %w", err)
+		}
+	}
+	if !g.Expires.IsZero() {
+		timer := time.AfterFunc(time.Until(g.Expires), func() { s.End(ErrExpired) })
+		context.AfterFunc(s.ctx, func() { timer.Stop() })
+	}
+	return nil
+}
 
 // Stream returns the stream that the session is attached to.
 func (s *Session) Stream() *Stream { return s.stream }
@@ -120,6 +145,9 @@ func (s *Session) endWith(reason error) error {
 	}
 	return reason
 }
+
+// NewID returns a new id for a session.
+func NewID() string { return newID(8) }
 
 const idAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -11,8 +11,8 @@ import (
 type SessionInfo struct {
 	Request
 
-	ID       string
 	StreamID string // empty for a session that was refused
+	Grant    Grant
 	Began    time.Time
 	Totals   Totals
 }
@@ -45,9 +45,10 @@ type Snapshot struct {
 	Totals   Totals
 }
 
-// Info returns the session as it is now.
+// Info returns the session as it is now, without what only guards may see.
 func (s *Session) Info() SessionInfo {
-	info := SessionInfo{Request: s.Request, ID: s.id, Began: s.began, Totals: s.counters.Totals()}
+	info := SessionInfo{Request: s.Request, Grant: s.grant, Began: s.began, Totals: s.counters.Totals()}
+	info.Header, info.Username, info.Password = nil, "", ""
 	if s.stream != nil {
 		info.StreamID = s.stream.id
 	}

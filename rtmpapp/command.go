@@ -112,6 +112,7 @@ func (c *connection) connect(cmd command) error {
 	c.request.Query = query
 	if u, err := url.Parse(c.request.TCURL); err == nil {
 		c.request.Host = hostname(u.Host)
+		c.setCredentials(u)
 		if query == "" {
 			c.request.Query = u.RawQuery
 		}
@@ -127,6 +128,17 @@ func (c *connection) connect(cmd command) error {
 		wire.Control(wire.TypeSetChunkSize, wire.WriteChunkSize),
 		connected(cmd.transaction, o.Get("objectEncoding")),
 	)
+}
+
+// setCredentials takes the user's name and password off the tcUrl, which is shown to others.
+func (c *connection) setCredentials(u *url.URL) {
+	if u.User == nil {
+		return
+	}
+	c.request.Username = u.User.Username()
+	c.request.Password, _ = u.User.Password()
+	u.User = nil
+	c.request.TCURL = u.String()
 }
 
 // splitApp takes the query and Flash's default instance off the app of a connect.

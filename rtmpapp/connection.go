@@ -24,6 +24,7 @@ type connection struct {
 	app     string // as connect named it
 	request live.Request
 
+	last      *live.Request     // the newest session that was asked for, admitted or not
 	streams   uint32            // message streams made by createStream
 	publisher *live.Publisher   // at most one of these two is set
 	player    *player           //
@@ -52,6 +53,7 @@ func (c *connection) serve() error {
 	if err := c.handshake(limits.Handshake); err != nil {
 		return err
 	}
+	defer c.disconnect()
 	defer c.endSession(errFault) // a session must not outlive us, even if we do not get to its end
 	c.setReadDeadline(limits.Connect)
 	err := c.loop()
@@ -196,6 +198,13 @@ func (c *connection) endSession(reason error) {
 		p.session.Close(reason)
 	}
 	c.wire.SetLimits(wire.Limits{})
+}
+
+// disconnect lets the hub tell that the connection has ended, if it ever asked for a stream.
+func (c *connection) disconnect() {
+	if c.last != nil {
+		c.server.Hub.Disconnect(*c.last, live.Totals{Sent: c.wire.BytesWritten(), Received: c.wire.BytesRead()})
+	}
 }
 
 // handle does what a message asks for. An error ends the connection.

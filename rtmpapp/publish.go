@@ -45,6 +45,8 @@ func (c *connection) requestFor(name string) live.Request {
 		query += "&"
 	}
 	req.Query = query + req.Query
+	req.ID = live.NewID()
+	c.last = &req
 	return req
 }
 

@@ -131,8 +131,8 @@ func TestRefusedApps(t *testing.T) {
 }
 
 func TestGuardRefuses(t *testing.T) {
-	deny := func(context.Context, *live.Request) error {
-		return live.Refuse(live.ErrDenied, "not from there")
+	deny := func(context.Context, *live.Request) (live.Grant, error) {
+		return live.Grant{}, live.Refuse(live.ErrDenied, "not from there")
 	}
 	w := newWorld(t, nil, deny)
 	p := w.peer().connect()
@@ -155,9 +155,9 @@ func TestGuardSeesQueries(t *testing.T) {
 		{"live", "%", "demo", ""},
 	} {
 		asked := make(chan live.Request, 1)
-		w := newWorld(t, nil, func(_ context.Context, r *live.Request) error {
+		w := newWorld(t, nil, func(_ context.Context, r *live.Request) (live.Grant, error) {
 			asked <- *r
-			return nil
+			return live.Grant{}, nil
 		})
 		p := w.peer()
 		p.say(wire.Command(0, "connect", 1, wire.Object{{Key: "app", Value: c.app}, {Key: "tcUrl", Value: c.tcURL}}), publishing(c.name))
@@ -167,6 +167,46 @@ func TestGuardSeesQueries(t *testing.T) {
 		equal(t, "stream", r.Key.URL(), "/live/demo")
 		equal(t, "tcUrl", r.TCURL, c.tcURL)
 	}
+}
+
+func TestGuardSeesCredentials(t *testing.T) {
+	asked := make(chan live.Request, 1)
+	w := newWorld(t, nil, func(_ context.Context, r *live.Request) (live.Grant, error) {
+		asked <- *r
+		return live.Grant{}, nil
+	})
+	p := w.peer()
+	p.say(wire.Command(0, "connect", 1, wire.Object{
+		{Key: "app", Value: "live"}, {Key: "tcUrl", Value: "rtmp://ann:s%2Fcret@h/live"},
+	}), publishing("demo"))
+	p.hearStatus("NetStream.Publish.Start")
+	r := <-asked
+	equal(t, "user", r.Username, "ann")
+	equal(t, "password", r.Password, "s/cret")
+	equal(t, "told to others", w.await(live.EventPublish).Session.TCURL, "rtmp://h/live")
+}
+
+// TestConnectionEnds has the end of a connection told after all that was on it, whether it got a stream or not.
+func TestConnectionEnds(t *testing.T) {
+	w := newWorld(t, nil, nil)
+	p := w.peer().publish("demo")
+	id := w.await(live.EventPublish).Session.ID
+	_ = p.conn.Close()
+	e := w.await(live.EventClose)
+	equal(t, "id", e.Session.ID, id)
+	equal(t, "bytes came", e.Session.Totals.Received > 100, true)
+	equal(t, "bytes went", e.Session.Totals.Sent > 100, true)
+	w.mu.Lock()
+	equal(t, "the last", w.events[len(w.events)-1].Type, live.EventClose)
+	w.mu.Unlock()
+
+	_ = w.peer().connect().conn.Close() // asks for nothing
+	p = w.peer().connect()
+	p.say(publishing("a/b"))
+	p.hearStatus("NetStream.Publish.BadName")
+	p.hear("end")
+	e = w.awaitNth(live.EventClose, 2)
+	equal(t, "refused one", e.Session.ID, w.await(live.EventRefuse).Session.ID)
 }
 
 func TestBrokenTagsAreDropped(t *testing.T) {

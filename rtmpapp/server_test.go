@@ -227,10 +227,10 @@ func TestServerClose(t *testing.T) {
 
 func TestServerCloseGivesUp(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, nil, func(context.Context, *live.Request) error {
+	w := newWorld(t, nil, func(context.Context, *live.Request) (live.Grant, error) {
 		close(asked)
 		<-answer
-		return nil
+		return live.Grant{}, nil
 	})
 	p := w.peer().connect()
 	p.say(publishing("demo"))

@@ -153,7 +153,7 @@ func TestGoldenBodies(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
 
-		stream, pub, view := p.Stream().ID(), p.Session().ID(), v.ID()
+		stream, pub, view := p.Stream().ID(), p.Session().ID, v.ID
 		names := []string{stream, "STREAM", pub, "PUBLISHER", view, "VIEWER", s.Hub.Snapshot().Vhosts[0].ID, "VHOST"}
 		for file, url := range map[string]string{
 			"root":      "/api/",
@@ -214,7 +214,7 @@ func TestClientTypes(t *testing.T) {
 		"pigeon":          "Unknown",
 	} {
 		v := s.view(live.Request{Protocol: protocol, Key: key})
-		got := s.get("/api/v1/clients/" + v.ID())
+		got := s.get("/api/v1/clients/" + v.ID)
 		if !strings.Contains(got, `"type":"`+want+`","publish":false`) || !strings.Contains(got, `"url":"v.example/live/x"`) {
 			t.Errorf("%s: %s", protocol, got)
 		}
@@ -271,7 +271,7 @@ func TestPages(t *testing.T) {
 func TestKick(t *testing.T) {
 	s := newSite(t)
 	p := s.publish("cam1")
-	rec := s.do(http.MethodDelete, "/api/v1/clients/"+p.Session().ID())
+	rec := s.do(http.MethodDelete, "/api/v1/clients/"+p.Session().ID)
 	if rec.Code != http.StatusOK {
 		t.Errorf("status %d", rec.Code)
 	}
@@ -280,7 +280,7 @@ func TestKick(t *testing.T) {
 		t.Errorf("the session ended with %v", err)
 	}
 	p.Close(nil)
-	for _, id := range []string{p.Session().ID(), "nobody", ""} {
+	for _, id := range []string{p.Session().ID, "nobody", ""} {
 		if got := s.do(http.MethodDelete, "/api/v1/clients/"+id).Body.String(); got != `{"code":2049}` {
 			t.Errorf("kick of %q: %s", id, got)
 		}
@@ -327,7 +327,7 @@ func TestJSONP(t *testing.T) {
 	s := newSite(t)
 	p := s.publish("cam1")
 	defer p.Close(nil)
-	url := "/api/v1/clients/" + p.Session().ID()
+	url := "/api/v1/clients/" + p.Session().ID
 	rec := s.do(http.MethodGet, url+"?callback=cb&method=GET")
 	if got := rec.Header().Get("Content-Type"); got != "text/javascript" {
 		t.Error(got)

@@ -34,20 +34,20 @@ func TestRates(t *testing.T) {
 			pass(time.Second)
 		}
 
-		check("at the start", p.Session().ID(), stats.Kbps{})
+		check("at the start", p.Session().ID, stats.Kbps{})
 		for range 6 {
 			second(1000)
 		}
 		// The look after 5 s saw what came in 5 seconds, or in 6 if it came second.
-		got := rates.Of(p.Session().ID())
+		got := rates.Of(p.Session().ID)
 		if got.Recv < 1000 || got.Recv > 1200 || got.Send != 0 {
 			t.Errorf("early estimate: %+v", got)
 		}
 		for range 60 {
 			second(1000)
 		}
-		check("steady", p.Session().ID(), stats.Kbps{Recv: 1000})
-		check("steady", v.ID(), stats.Kbps{Send: 2000})
+		check("steady", p.Session().ID, stats.Kbps{Recv: 1000})
+		check("steady", v.ID, stats.Kbps{Send: 2000})
 		for _, id := range []string{p.Stream().ID(), vhost, ""} {
 			check("steady", id, stats.Kbps{Recv: 1000, Send: 2000})
 		}
@@ -56,16 +56,16 @@ func TestRates(t *testing.T) {
 		}
 
 		pass(15 * time.Second)
-		if got := rates.Of(v.ID()); got.Send < 900 || got.Send > 1100 {
+		if got := rates.Of(v.ID); got.Send < 900 || got.Send > 1100 {
 			t.Errorf("half the window after it fell silent: %+v", got)
 		}
 		pass(30 * time.Second)
-		check("silent", v.ID(), stats.Kbps{})
+		check("silent", v.ID, stats.Kbps{})
 
 		p.Close(nil)
 		v.Close(nil)
 		pass(5 * time.Second)
-		check("gone", v.ID(), stats.Kbps{})
+		check("gone", v.ID, stats.Kbps{})
 		rates.Close()
 	})
 }
@@ -81,7 +81,7 @@ func TestRatesOfABurst(t *testing.T) {
 		v.Sent(625_000) // 1000 kbit/s over 5 s
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		if got := rates.Of(v.ID()); got.Send != 1000 {
+		if got := rates.Of(v.ID); got.Send != 1000 {
 			t.Errorf("%+v", got)
 		}
 	})

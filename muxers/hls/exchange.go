@@ -86,7 +86,7 @@ func (x *exchange) enter() (*channel, error) {
 		v.end(absent, err)
 		return nil, err
 	}
-	v.token = x.server.mint.token(x.target.key, v.ses.ID())
+	v.token = x.server.mint.token(x.target.key, v.ses.ID)
 	x.viewer = ch.add(v)
 	if err := ch.keep(v); err != nil {
 		x.server.release(ch)

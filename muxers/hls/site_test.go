@@ -53,14 +53,14 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) guard(_ context.Context, r *live.Request) error {
+func (s *site) guard(_ context.Context, r *live.Request) (live.Grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Action == live.ActionPublish {
-		return nil
+		return live.Grant{}, nil
 	}
 	s.asked = append(s.asked, *r)
-	return s.refuse
+	return live.Grant{}, s.refuse
 }
 
 func (s *site) observe(e live.Event) {

@@ -259,7 +259,7 @@ func TestBegan(t *testing.T) {
 		s.publish(10)
 		sleep(5 * time.Second)
 		var told []string
-		s.handler.Began = func(_ *http.Request, ses *live.Session) { told = append(told, ses.ID()) }
+		s.handler.Began = func(_ *http.Request, ses *live.Session) { told = append(told, ses.ID) }
 		media := s.enter("")
 		s.ok(folder + s.media(media).Segments[0].URI)
 		id := s.viewers()[0].ID

@@ -103,7 +103,9 @@ func TestHead(t *testing.T) {
 // TestAnswers is what gets no stream.
 func TestAnswers(t *testing.T) {
 	refuse := func(kind error) live.GuardFunc {
-		return func(context.Context, *live.Request) error { return live.Refuse(kind, "because") }
+		return func(context.Context, *live.Request) (live.Grant, error) {
+			return live.Grant{}, live.Refuse(kind, "because")
+		}
 	}
 	for _, c := range []struct {
 		method, path string
@@ -130,7 +132,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/live/demo.flv", refuse(live.ErrUnauthorized), 401, "because"},
 		{"GET", "/live/demo.flv", refuse(live.ErrDenied), 403, "because"},
 		{"GET", "/live/demo.flv", refuse(live.ErrGuard), 503, "because"},
-		{"GET", "/live/demo.flv", func(context.Context, *live.Request) error { return errors.New("secret") }, 503, "could not decide"},
+		{"GET", "/live/demo.flv", func(context.Context, *live.Request) (live.Grant, error) { return live.Grant{}, errors.New("secret") }, 503, "could not decide"},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			s := newSite(t, func(r *live.Rules) { r.Wait = 0 }, c.guard)

@@ -56,5 +56,6 @@ func Request(r *http.Request, protocol string, key live.Key) live.Request {
 		PageURL:   r.Referer(),
 		UserAgent: r.UserAgent(),
 		TLS:       r.TLS,
+		Header:    r.Header,
 	}
 }

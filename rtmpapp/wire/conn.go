@@ -28,6 +28,7 @@ type Conn struct {
 	acked  int64
 
 	interrupted atomic.Bool
+	written     atomic.Int64
 
 	mu        sync.Mutex // orders the writes; it is held around a socket write, but nobody waits for it to read or to end
 	chunkSize int
@@ -49,6 +50,9 @@ func (c *Conn) SetLimits(limits Limits) { c.reader.SetLimits(limits) }
 
 // BytesRead returns how many bytes were read as messages. It is for the goroutine that reads.
 func (c *Conn) BytesRead() int64 { return c.reader.BytesRead() }
+
+// BytesWritten returns how many bytes the connection has taken after the handshake.
+func (c *Conn) BytesWritten() int64 { return c.written.Load() }
 
 // ReadMessage returns the next message that is not about the connection itself.
 func (c *Conn) ReadMessage() (Message, error) {
@@ -111,7 +115,8 @@ func (c *Conn) WriteWithin(limit time.Duration, messages ...Message) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
 		return fmt.Errorf("setting the write deadline: %w", err)
 	}
-	_, err := c.conn.Write(c.buf)
+	n, err := c.conn.Write(c.buf)
+	c.written.Add(int64(n))
 	if cap(c.buf) > allocateAhead {
 		c.buf = nil
 	}
@@ -137,6 +142,7 @@ func (c *Conn) WriteChunks(bufs *net.Buffers, limit time.Duration) (int64, error
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := bufs.WriteTo(c.conn)
+	c.written.Add(n)
 	if err != nil {
 		return n, fmt.Errorf("writing RTMP chunks: %w", err)
 	}
