@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
 )
 
-// newHub returns a hub with the default rules but for what change does to them.
+// newHub returns a hub with the default rules but for what change does to them, and twoVhosts.
 func newHub(change func(*live.Rules)) *live.Hub {
 	h := new(live.Hub)
-	h.Activate(&live.Policy{Rules: rulesOf(change)})
+	h.Activate(&live.Policy{Vhosts: twoVhosts, Rules: rulesOf(change)})
 	return h
 }
 

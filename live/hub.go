@@ -161,14 +161,14 @@ func (h *Hub) Admit(ctx context.Context, req Request) (*Session, error) {
 
 // open makes a session for req if name, app, the given check and the guard have nothing against it.
 func (h *Hub) open(ctx context.Context, req Request, check func(*Session, Rules) error) (*Session, error) {
-	req.Key = req.Key.normal()
+	p := h.Policy() // one for all: the vhost must be the one whose rules and guard are asked
+	req.Key = p.resolve(req.Key)
 	ses := newSession(ctx, h, req)
 	err := func() error {
 		if err := req.Key.Validate(); err != nil {
 			ses.Key = req.Key.printable()
 			return err
 		}
-		p := h.Policy()
 		rules, err := p.rules(req.Key)
 		if err != nil {
 			return err
@@ -217,8 +217,8 @@ func (h *Hub) tell(ses *Session, t EventType, err error) {
 	h.Policy().observe(Event{Type: t, Time: time.Now(), Session: ses.Info(), Err: err})
 }
 
-// Disconnect tells the observer that the connection ended on which req was made, the last of its requests, and what passed
-// over it in all. Its sessions must be closed.
+// Disconnect tells the observer that the connection ended on which req was made, the last of its requests, with its key
+// resolved, and what passed over it in all. Its sessions must be closed.
 func (h *Hub) Disconnect(req Request, totals Totals) {
 	ses := Session{Request: req}
 	ses.Key = ses.Key.normal()
@@ -233,7 +233,7 @@ func (h *Hub) Disconnect(req Request, totals Totals) {
 	h.Policy().observe(Event{Type: EventClose, Time: time.Now(), Session: info})
 }
 
-// Stream returns the stream of a name that has a publisher, or is waiting for it to come back.
+// Stream returns the stream of a resolved key that has a publisher, or is waiting for it to come back.
 func (h *Hub) Stream(k Key) (*Stream, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -294,5 +294,6 @@ func (h *Hub) checkEmpty() {
 	}
 }
 
-// Rules returns the rules in force for a stream, whether it is on air or not. The error says that its app does not exist.
+// Rules returns the rules in force for the stream of a resolved key, whether it is on air or not. The error says that its
+// vhost or app does not exist.
 func (h *Hub) Rules(k Key) (Rules, error) { return h.Policy().rules(k.normal()) }

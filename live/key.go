@@ -19,7 +19,7 @@ var reservedEndings = []string{".flv", ".ts", ".aac", ".mp3", ".m3u8"}
 
 // A Key names a stream.
 type Key struct {
-	Vhost string // empty means DefaultVhost
+	Vhost string // of a request: as the client names it; else a declared one or DefaultVhost, which empty means
 	App   string
 	Name  string
 }

@@ -85,8 +85,11 @@ type Policy struct {
 	Guard Guard
 	// Observer is told of every session. Nil is told nothing.
 	Observer Observer
-	// Rules returns the rules for a stream, or a Refusal if its app does not exist. It must not call the Hub. Nil means
-	// DefaultRules for every app.
+	// Vhosts declares vhosts: it maps each name and alias, in lower case, to the name that Keys bear. A name that begins
+	// with "*." stands for those that have one label in its place. Names that are not in it mean DefaultVhost.
+	Vhosts map[string]string
+	// Rules returns the rules for a stream, or a Refusal if its vhost or app does not exist. The key is resolved. It
+	// must not call the Hub. Nil means DefaultRules for every app.
 	Rules func(k Key) (Rules, error)
 }
 
