@@ -1,6 +1,7 @@
 package rtmpapp
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/url"
@@ -103,8 +104,8 @@ func (c *connection) connect(cmd command) error {
 	if len(cmd.args) > 0 {
 		o, _ = cmd.args[0].(wire.Object)
 	}
-	app, query := splitApp(o.String("app"))
-	c.app = app
+	app, vhost, query := splitApp(o.String("app"))
+	c.app, c.vhost = app, vhost
 	c.request.TCURL = o.String("tcUrl")
 	c.request.PageURL = o.String("pageUrl")
 	c.request.SWFURL = o.String("swfUrl")
@@ -117,7 +118,7 @@ func (c *connection) connect(cmd command) error {
 			c.request.Query = u.RawQuery
 		}
 	}
-	if err := c.checkApp(); err != nil {
+	if err := c.server.Hub.CheckApp(c.app); err != nil { // now, so that an encoder need not send more to be told
 		c.say(wire.Command(0, "_error", cmd.transaction, nil,
 			status("error", "NetConnection.Connect.Rejected", live.Description(err))))
 		return err
@@ -141,11 +142,16 @@ func (c *connection) setCredentials(u *url.URL) {
 	c.request.TCURL = u.String()
 }
 
-// splitApp takes the query and Flash's default instance off the app of a connect.
-func splitApp(s string) (app, query string) {
+// defaultApp is the app of a connect that names none, as SRS calls it.
+const defaultApp = "__defaultApp__"
+
+// splitApp takes the query, Flash's default instance and the old form of naming a vhost, app...vhost...name, off the app
+// of a connect.
+func splitApp(s string) (app, vhost, query string) {
 	app, query, _ = strings.Cut(s, "?")
 	app = strings.TrimSuffix(strings.Trim(app, "/"), "/_definst_")
-	return app, query
+	app, vhost, _ = strings.Cut(app, "...vhost...")
+	return cmp.Or(app, defaultApp), vhost, query
 }
 
 func hostname(hostport string) string {
@@ -153,16 +159,6 @@ func hostname(hostport string) string {
 		return host
 	}
 	return hostport
-}
-
-// checkApp refuses an app before a stream is named, so that an encoder need not send more to be told.
-func (c *connection) checkApp() error {
-	key := live.Key{App: c.app, Name: "any"}
-	if err := key.Validate(); err != nil {
-		return err
-	}
-	_, err := c.server.Hub.Rules(key)
-	return err
 }
 
 // connected is the answer to connect.

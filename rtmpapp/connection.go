@@ -22,6 +22,7 @@ type connection struct {
 	wire   *wire.Conn
 
 	app     string // as connect named it
+	vhost   string // the one that it named with the app, if any
 	request live.Request
 
 	last      *live.Request     // the newest session that was asked for, admitted or not

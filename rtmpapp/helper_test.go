@@ -39,7 +39,8 @@ type world struct {
 func newWorld(t *testing.T, change func(*live.Rules), guard live.GuardFunc) *world {
 	t.Helper()
 	w := &world{Server: &rtmpapp.Server{Hub: new(live.Hub)}, t: t, told: make(chan struct{})}
-	p := &live.Policy{Observer: w, Rules: func(k live.Key) (live.Rules, error) {
+	vhosts := map[string]string{"tv.example": "tv.example", "www.tv.example": "tv.example"}
+	p := &live.Policy{Observer: w, Vhosts: vhosts, Rules: func(k live.Key) (live.Rules, error) {
 		r := live.DefaultRules()
 		r.Latency = 5 * time.Millisecond
 		if change != nil {

@@ -40,11 +40,12 @@ func (c *connection) publish(cmd command) error {
 func (c *connection) requestFor(name string) live.Request {
 	req := c.request
 	name, query, _ := strings.Cut(name, "?")
-	req.Key = live.Key{App: c.app, Name: name}
 	if query != "" && req.Query != "" {
 		query += "&"
 	}
 	req.Query = query + req.Query
+	vhost := live.NamedVhost(req.Query, c.vhost, req.Host)
+	req.Key = c.server.Hub.Resolve(live.Key{Vhost: vhost, App: c.app, Name: name})
 	req.ID = live.NewID()
 	c.last = &req
 	return req

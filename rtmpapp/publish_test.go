@@ -109,7 +109,7 @@ func TestRefusedApps(t *testing.T) {
 	for app, why := range map[string]string{
 		"live/sub":                "must not contain",
 		"other":                   "there is no app other",
-		"":                        "is empty",
+		"":                        "there is no app __defaultApp__",
 		"..":                      ". or ..",
 		"a\x00":                   "control character",
 		strings.Repeat("x", 1000): "longer than 128 bytes",
@@ -123,7 +123,7 @@ func TestRefusedApps(t *testing.T) {
 		contains(t, "description", o.String("description"), why)
 		p.hear("end")
 	}
-	for _, app := range []string{"live/", "/live", "live/_definst_", "live?key=1"} {
+	for _, app := range []string{"live/", "/live", "live/_definst_", "live?key=1", "live...vhost...tv.example"} {
 		p := newWorld(t, nil, nil).peer()
 		p.say(connectTo(app))
 		p.hear(connected...)
@@ -207,6 +207,42 @@ func TestConnectionEnds(t *testing.T) {
 	p.hear("end")
 	e = w.awaitNth(live.EventClose, 2)
 	equal(t, "refused one", e.Session.ID, w.await(live.EventRefuse).Session.ID)
+}
+
+// A client names its vhost in any of the ways of SRS, and what it names is what its rules are asked for.
+func TestVhosts(t *testing.T) {
+	for _, c := range []struct{ app, tcURL, name, want string }{
+		{"live", "rtmp://h/live", "demo", "/live/demo"},
+		{"live", "rtmp://tv.example:1935/live", "demo", "tv.example/live/demo"},
+		{"live", "rtmp://TV.Example./live", "demo", "tv.example/live/demo"},
+		{"live", "rtmp://www.tv.example/live", "demo", "tv.example/live/demo"},
+		{"live", "rtmp://h/live?vhost=tv.example", "demo", "tv.example/live/demo"},
+		{"live?vhost=tv.example", "rtmp://h/live?vhost=tv.example", "demo", "tv.example/live/demo"},
+		{"live", "rtmp://h/live", "demo?key=1&vhost=tv.example", "tv.example/live/demo"},
+		{"live", "rtmp://h/live?domain=tv.example", "demo", "tv.example/live/demo"},
+		{"live...vhost...tv.example", "rtmp://h/live...vhost...tv.example", "demo", "tv.example/live/demo"},
+		{"live...vhost...tv.example/_definst_", "rtmp://h/live", "demo", "tv.example/live/demo"},
+		{"live...vhost...tv.example?key=1", "rtmp://h/live", "demo", "tv.example/live/demo"},
+		// The weightier goes first: query, old form, host; and the stream's query before the tcUrl's.
+		{"live...vhost...tv.example", "rtmp://h/live", "demo?vhost=other", "/live/demo"},
+		{"live...vhost...other", "rtmp://tv.example/live", "demo", "/live/demo"},
+		{"live", "rtmp://tv.example/live?vhost=other", "demo", "/live/demo"},
+		{"live?vhost=other", "rtmp://h/live", "demo?vhost=tv.example", "tv.example/live/demo"},
+		{"live", "rtmp://tv.example/live", "demo?vhost=__defaultVhost__", "/live/demo"},
+		{"live", "%", "demo", "/live/demo"},
+	} {
+		asked := make(chan live.Key, 1)
+		w := newWorld(t, nil, func(_ context.Context, r *live.Request) (live.Grant, error) {
+			asked <- r.Key
+			return live.Grant{}, nil
+		})
+		p := w.peer()
+		p.say(wire.Command(0, "connect", 1, wire.Object{{Key: "app", Value: c.app}, {Key: "tcUrl", Value: c.tcURL}}), publishing(c.name))
+		p.hearStatus("NetStream.Publish.Start")
+		what := c.app + " " + c.tcURL + " " + c.name
+		equal(t, what+": asked for", (<-asked).URL(), c.want)
+		equal(t, what+": on air", w.await(live.EventPublish).Session.Key.URL(), c.want)
+	}
 }
 
 func TestBrokenTagsAreDropped(t *testing.T) {

@@ -3,6 +3,7 @@ package hls
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -197,6 +198,19 @@ func (x *exchange) context() string {
 	return "?" + contextParam + "=" + x.viewer.token
 }
 
+// objectQuery returns the query of a segment's URL: the viewer's token, and the vhost if the host does not say it.
+func (x *exchange) objectQuery() string {
+	q := x.context()
+	if live.NamedVhost(x.query) == "" {
+		return q
+	}
+	vhost := "vhost=" + url.QueryEscape(x.target.key.Vhost)
+	if q == "" {
+		return "?" + vhost
+	}
+	return q + "&" + vhost
+}
+
 func (x *exchange) serveList() error {
 	ch := x.server.find(x.target.key)
 	if x.config.Sessions {
@@ -214,7 +228,7 @@ func (x *exchange) serveList() error {
 	if err != nil {
 		return err
 	}
-	o := content{contentType: contentType, tag: p.tag, cache: "max-age=1", body: p.text(x.context())}
+	o := content{contentType: contentType, tag: p.tag, cache: "max-age=1", body: p.text(x.objectQuery())}
 	if x.config.Sessions {
 		o.cache = "private, no-cache"
 	}

@@ -43,6 +43,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := httplive.CheckMethod(r); err != nil {
 		return err
 	}
+	t.key.Vhost = httplive.Vhost(r)
+	t.key = h.Server.hub.Resolve(t.key)
 	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r}
 	x.token, x.query = splitQuery(r.URL.RawQuery)
 	return x.serve()

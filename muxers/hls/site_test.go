@@ -47,6 +47,7 @@ func newSite(t *testing.T) *site {
 	s.hub.Activate(&live.Policy{
 		Guard:    live.GuardFunc(s.guard),
 		Observer: live.ObserverFunc(s.observe),
+		Vhosts:   map[string]string{"tv.example": "tv.example", "www.tv.example": "tv.example"},
 	})
 	s.server = NewServer(s.hub)
 	s.handler = &Handler{Server: s.server, Config: func(live.Key) Config { return s.config }}
@@ -104,6 +105,14 @@ func leave(p *live.Publisher) {
 }
 
 func (s *site) get(path string) *httptest.ResponseRecorder { return s.do(http.MethodGet, path, nil) }
+
+// getFrom gets a path of another host.
+func (s *site) getFrom(host, path string) *httptest.ResponseRecorder {
+	s.Helper()
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://"+host+path, nil))
+	return w
+}
 
 func (s *site) do(method, path string, header http.Header) *httptest.ResponseRecorder {
 	s.Helper()

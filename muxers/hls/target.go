@@ -20,7 +20,7 @@ const (
 // A target is what a request is for.
 type target struct {
 	kind    kind
-	key     live.Key
+	key     live.Key // the path does not say its vhost
 	variant *variant
 	file    string
 	folder  string // from this URL to the stream's folder, for relative URLs; empty if it is in it
@@ -30,14 +30,12 @@ type target struct {
 func parseTarget(path string) (t target, ok bool) {
 	key, ok := httplive.MatchFile(path, ".m3u8")
 	if ok {
-		key.Vhost = live.DefaultVhost
 		return target{kind: entry, key: key, variant: entries[entryFile], folder: "./" + url.PathEscape(key.Name) + "/"}, true
 	}
 	key, file, ok := httplive.MatchFolder(path)
 	if !ok {
 		return target{}, false
 	}
-	key.Vhost = live.DefaultVhost
 	if v := entries[file]; v != nil {
 		return target{kind: entry, key: key, variant: v}, true
 	}

@@ -87,6 +87,10 @@ func (v *viewer) ask(ctx context.Context, hub *live.Hub, req live.Request, wait 
 		err = context.Cause(ctx)
 		ses.Close(nil)
 	}
+	if err == nil && ses.Key.Vhost != req.Key.Vhost { // a reload has just taken the vhost away
+		err = errNotOnAir
+		ses.Close(err)
+	}
 	if err != nil {
 		cancel()
 		return err

@@ -207,7 +207,7 @@ func TestKickWhileWriting(t *testing.T) {
 	inBubble(t, func(s *site) {
 		livetest.Publish(s.T, s.hub, livetest.Key)
 		v := newViewer("x")
-		if err := v.ask(s.T.Context(), s.hub, live.Request{Key: livetest.Key}, 0); err != nil {
+		if err := v.ask(s.T.Context(), s.hub, live.Request{Key: s.hub.Resolve(livetest.Key)}, 0); err != nil {
 			s.Fatal(err)
 		}
 		w := &countedWriter{ResponseWriter: httptest.NewRecorder(), viewer: v}

@@ -58,6 +58,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := CheckMethod(r); err != nil {
 		return err
 	}
+	key.Vhost = Vhost(r)
+	key = h.Hub.Resolve(key)
 	wait := live.DefaultRules().Wait
 	if rules, err := h.Hub.Rules(key); err == nil {
 		wait = rules.Wait

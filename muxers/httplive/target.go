@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// MatchFile tells whether path is /{app}/{stream}{ending} and which stream that is. Whether the names are allowed is for
-// the hub to say.
+// MatchFile tells whether path is /{app}/{stream}{ending} and which stream of its vhost that is. Whether the names are
+// allowed is for the hub to say.
 func MatchFile(path, ending string) (key live.Key, ok bool) {
 	app, file, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	if !ok || strings.Contains(file, "/") {
@@ -33,13 +33,19 @@ func MatchFolder(path string) (key live.Key, file string, ok bool) {
 	return live.Key{App: app, Name: name}, file, true
 }
 
+// Vhost returns the name of the vhost that r asks for: by ?vhost= or ?domain=, else by its host.
+func Vhost(r *http.Request) string { return live.NamedVhost(r.URL.RawQuery, hostname(r.Host)) }
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return hostport
+}
+
 // Request returns what r asks for as a viewer of key. r.RemoteAddr must be the client's true address, as far as it can be
 // known.
 func Request(r *http.Request, protocol string, key live.Key) live.Request {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(r.Host); err == nil {
-		host = h
-	}
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
 	scheme := "http"
 	if r.TLS != nil {
@@ -51,7 +57,7 @@ func Request(r *http.Request, protocol string, key live.Key) live.Request {
 		Key:       key,
 		Query:     r.URL.RawQuery,
 		Remote:    netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()),
-		Host:      host,
+		Host:      hostname(r.Host),
 		TCURL:     scheme + "://" + r.Host + "/" + key.App,
 		PageURL:   r.Referer(),
 		UserAgent: r.UserAgent(),
