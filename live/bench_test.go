@@ -85,7 +85,7 @@ func BenchmarkReader(b *testing.B) {
 	h := newHub(func(r *live.Rules) { r.Lag.Bytes = 1 << 20 })
 	p := livetest.Publish(b, h, livetest.Key)
 	livetest.Write(b, p, livetest.VideoConfig(), key(0))
-	r := p.Stream().NewReader()
+	r := p.Stream().NewReader(live.Tracks{})
 	readable(r)
 	f := livetest.Video(1)
 	b.ReportAllocs()

@@ -33,7 +33,7 @@ func Example() {
 		return
 	}
 	defer viewer.Close(nil)
-	reader := viewer.Stream().NewReader()
+	reader := viewer.Stream().NewReader(live.Tracks{})
 
 	for _, f := range []*live.Frame{livetest.VideoConfig(), livetest.Video(0), livetest.Video(1)} {
 		if err := publisher.WriteFrame(f); err != nil {

@@ -28,11 +28,12 @@ const (
 	shardViewers = 128 // a group is filled up to here before the next is used, if there is a next
 )
 
-// A Feed is a stream muxed once into one format for all viewers of that format. At each beat it appends what is new to a
+// A Feed is a stream muxed once into one format for all viewers of that format and of the same tracks. At each beat it appends what is new to a
 // log of bytes and wakes its viewers, in groups whose beats are spread over the interval; each viewer writes the same
 // shared bytes to its socket. A feed works only while it has viewers.
 type Feed struct {
 	stream   *Stream
+	id       feedID
 	newMuxer func() Muxer
 
 	mu      sync.Mutex
@@ -77,8 +78,14 @@ type shard struct {
 	end  int64 // where the log ended when the shard was woken last
 }
 
-func newFeed(s *Stream, newMuxer func() Muxer) *Feed {
-	f := &Feed{stream: s, newMuxer: newMuxer, viewers: make(map[*FeedReader]struct{})}
+// A feedID tells the feeds of a stream apart.
+type feedID struct {
+	format string
+	tracks Tracks
+}
+
+func newFeed(s *Stream, id feedID, newMuxer func() Muxer) *Feed {
+	f := &Feed{stream: s, id: id, newMuxer: newMuxer, viewers: make(map[*FeedReader]struct{})}
 	for i := range f.shards {
 		f.shards[i].wake = make(chan struct{})
 	}
@@ -90,13 +97,15 @@ func (f *Feed) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.stop = cancel
 	f.mux = f.newMuxer()
-	f.reader = f.stream.NewReader()
+	f.reader = f.stream.NewReader(f.id.tracks)
 	f.fill(time.Now())
 	go f.run(ctx, f.reader)
 }
 
-// halt ends the work after the last viewer. f.mu must be held.
+// halt ends the work after the last viewer, and takes the feed out of the stream's list: viewers choose tracks as they
+// like, so a list of all that were ever asked for would have no bound. f.mu must be held.
 func (f *Feed) halt() {
+	f.stream.forgetFeed(f)
 	f.stop()
 	f.stop = nil
 	f.blocks, f.marks = nil, nil

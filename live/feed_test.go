@@ -17,7 +17,7 @@ import (
 func join(t testing.TB, h *live.Hub, p *live.Publisher) *live.FeedReader {
 	t.Helper()
 	s := livetest.Play(t, h, p.Stream().Key())
-	r := s.Stream().Feed("text", newTextMuxer).Join(s)
+	r := s.Stream().Feed("text", live.Tracks{}, newTextMuxer).Join(s)
 	t.Cleanup(r.Leave)
 	return r
 }
@@ -169,7 +169,7 @@ func TestFeedSlowViewerJumps(t *testing.T) {
 		pace(t, p, livetest.Media(0, 6)...)
 		synctest.Wait()
 		s := livetest.Play(t, h, livetest.Key)
-		r := s.Stream().Feed("text", newTextMuxer).Join(s)
+		r := s.Stream().Feed("text", live.Tracks{}, newTextMuxer).Join(s)
 		defer r.Leave()
 		equal(t, "burst", strings.HasPrefix(next(t, r), "H M V A"), true)
 		time.Sleep(1300 * ms)
@@ -230,7 +230,7 @@ func TestFeedKick(t *testing.T) {
 		p := livetest.Publish(t, h, livetest.Key)
 		livetest.Write(t, p, livetest.VideoConfig(), key(0))
 		s := livetest.Play(t, h, livetest.Key)
-		r := s.Stream().Feed("text", newTextMuxer).Join(s)
+		r := s.Stream().Feed("text", live.Tracks{}, newTextMuxer).Join(s)
 		defer r.Leave()
 		next(t, r)
 		go func() {
@@ -255,7 +255,7 @@ func TestFeedHaltsAndStartsAnew(t *testing.T) {
 		}
 		livetest.Write(t, p, livetest.VideoConfig(), key(0))
 		muxers := 0
-		feed := p.Stream().Feed("counted", func() live.Muxer { muxers++; return textMuxer{} })
+		feed := p.Stream().Feed("counted", live.Tracks{}, func() live.Muxer { muxers++; return textMuxer{} })
 		for at := uint32(40); at < 400; at += 80 {
 			s := livetest.Play(t, h, livetest.Key)
 			r := feed.Join(s)
@@ -294,7 +294,7 @@ func TestFeedKeepsWhatAViewerNeeds(t *testing.T) {
 		p := livetest.Publish(t, h, livetest.Key)
 		livetest.Write(t, p, key(0))
 		s := livetest.Play(t, h, livetest.Key)
-		r := p.Stream().Feed("raw", func() live.Muxer { return rawMuxer{} }).Join(s)
+		r := p.Stream().Feed("raw", live.Tracks{}, func() live.Muxer { return rawMuxer{} }).Join(s)
 		defer r.Leave()
 		_, err := r.Next(t.Context(), nil)
 		isErr(t, "burst", err, nil)
@@ -348,7 +348,7 @@ func TestFeedGivesBigFramesWhole(t *testing.T) {
 		h := newHub(func(*live.Rules) {})
 		p := livetest.Publish(t, h, livetest.Key)
 		s := livetest.Play(t, h, livetest.Key)
-		feed := p.Stream().Feed("raw", func() live.Muxer { return rawMuxer{} })
+		feed := p.Stream().Feed("raw", live.Tracks{}, func() live.Muxer { return rawMuxer{} })
 		r := feed.Join(s)
 		defer r.Leave()
 		var sent, got int

@@ -70,6 +70,9 @@ type Frame struct {
 
 	// Offset is what to add to Time for the time of presentation, in milliseconds.
 	Offset int32
+	// Nano is what to add to both for a finer time, in nanoseconds below a millisecond: Enhanced RTMP's
+	// TimestampNanoOffset.
+	Nano uint32
 
 	// Key is set on a frame that decoding can start from: a key frame of video, and every frame of audio.
 	Key bool
@@ -78,12 +81,16 @@ type Frame struct {
 	// but governs what follows.
 	Config bool
 
-	// Body is the tag body as it came: FLV's for the codecs of old, Enhanced RTMP's for the others.
+	// Body is the tag body as it came: FLV's for the codecs of old, Enhanced RTMP's for the others. That of a track of a
+	// multitrack tag is as if it had come alone.
 	Body []byte
 
 	payload int32  // where the codec's own bytes begin in Body
+	fourCC  int32  // where the FourCC stands in Body; 0 if there is none
 	aside   bool   // neither media nor configuration
-	entry   bool   // a viewer may begin here
+	remark  bool   // goes with the configuration: what Track.Remark holds
+	main    bool   // of the main track of its kind
+	entry   bool   // a viewer of the main tracks may begin here
 	setup   *Setup // what is in force for this frame
 }
 

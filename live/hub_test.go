@@ -264,7 +264,7 @@ func TestKickEndsAndCloseDetaches(t *testing.T) {
 	equal(t, "not yet told", rec.String(), "publish play")
 	p.Close(io.EOF)
 	isErr(t, "told", rec.last().Err, live.ErrKicked)
-	_, err := s.Stream().NewReader().ReadFrame(t.Context())
+	_, err := s.Stream().NewReader(live.Tracks{}).ReadFrame(t.Context())
 	isErr(t, "viewer", err, io.EOF)
 	equal(t, "gone", h.Kick(p.Session().ID), false)
 }
@@ -275,7 +275,7 @@ func TestReconnectWindow(t *testing.T) {
 		p := livetest.Publish(t, h, livetest.Key)
 		livetest.Write(t, p, livetest.VideoConfig(), livetest.AudioConfig(), key(7000), sound(7010), inter(7040))
 		s := livetest.Play(t, h, livetest.Key)
-		r := s.Stream().NewReader()
+		r := s.Stream().NewReader(live.Tracks{})
 		equal(t, "before", readable(r), "V A k0 a10 v40")
 		p.Close(nil)
 		time.Sleep(4999 * ms)

@@ -6,7 +6,8 @@ type log struct {
 	first uint64   // number of the oldest frame held
 	next  uint64   // number of the next frame
 	bytes int64    // what the frames held cost
-	video int      // how many of the frames held are video
+	main  int      // how many of the frames held are of the main video
+	video []int    // how many are video of a track, by its number
 
 	entry uint64 // number of the newest frame to begin from, if hasEntry
 	valid bool   // there is such a frame in the log
@@ -31,10 +32,8 @@ func (l *log) push(f *Frame, rules *Rules) {
 	if int(l.next-l.first) == len(l.ring) {
 		l.grow()
 	}
-	if f.Kind == KindVideo {
-		l.video++
-	}
-	f.entry = l.isEntry(f, rules)
+	l.count(f, 1)
+	f.entry = Tracks{}.isEntry(f, l, rules)
 	if f.entry {
 		l.entry, l.valid = l.next, true
 	}
@@ -46,27 +45,37 @@ func (l *log) push(f *Frame, rules *Rules) {
 	}
 }
 
-// isEntry tells whether a viewer may begin at f: at a key frame, or at any frame if there is no video to wait for or
-// the operator wants no cache.
-func (l *log) isEntry(f *Frame, rules *Rules) bool {
-	switch {
-	case !f.Media():
-		return false
-	case !rules.gopCache():
-		return true
-	case f.Kind == KindVideo:
-		return f.Key
+// count adds n to what is known of the video held, if f is video.
+func (l *log) count(f *Frame, n int) {
+	if f.Kind != KindVideo {
+		return
 	}
-	return l.video == 0
+	if f.main {
+		l.main += n
+	}
+	if more := int(f.Track) + 1 - len(l.video); more > 0 {
+		l.video = append(l.video, make([]int, more)...)
+	}
+	l.video[f.Track] += n
+}
+
+// hasVideo tells whether video of a choice is held.
+func (l *log) hasVideo(c Choice) bool {
+	switch c {
+	case NoTrack:
+		return false
+	case MainTrack, AllTracks:
+		return l.main > 0
+	}
+	number := int(c - TrackNumber(0))
+	return number < len(l.video) && l.video[number] > 0
 }
 
 func (l *log) drop() {
 	f := l.at(l.first)
 	l.ring[l.first&uint64(len(l.ring)-1)] = nil
 	l.bytes -= f.cost()
-	if f.Kind == KindVideo {
-		l.video--
-	}
+	l.count(f, -1)
 	if l.entry == l.first {
 		l.valid = false
 	}
@@ -81,31 +90,55 @@ func (l *log) grow() {
 	l.ring = ring
 }
 
-// start returns the number of the frame that a new reader begins at. ok is false if it has to wait for the next entry,
-// because the newest group of pictures is longer than the bound for joining.
-func (l *log) start(rules *Rules) (n uint64, ok bool) {
-	if !l.valid {
+// newestEntry returns the number of the newest frame held that a viewer of the chosen tracks may begin at. ok is false if
+// there is none.
+func (l *log) newestEntry(t Tracks, rules *Rules) (n uint64, ok bool) {
+	if t == (Tracks{}) {
+		return l.entry, l.valid
+	}
+	for n := l.next; n > l.first; n-- {
+		if t.isEntry(l.at(n-1), l, rules) {
+			return n - 1, true
+		}
+	}
+	return 0, false
+}
+
+// start returns the number of the frame that a new reader of the chosen tracks begins at. ok is false if it has to wait for
+// the next entry, because the newest group of pictures is longer than the bound for joining.
+func (l *log) start(t Tracks, rules *Rules) (n uint64, ok bool) {
+	entry, ok := l.newestEntry(t, rules)
+	if !ok {
 		return l.next, false
 	}
 	if !rules.gopCache() {
-		return l.entry, true
+		return entry, true
 	}
 	var size int64
-	for i := l.entry; i < l.next; i++ {
+	for i := entry; i < l.next; i++ {
 		size += l.at(i).cost()
 	}
-	if rules.Join.exceeded(l.newest().Time-l.at(l.entry).Time, size) {
+	if rules.Join.exceeded(l.newest().Time-l.at(entry).Time, size) {
 		return l.next, false
 	}
-	return l.entry, true
+	return entry, true
 }
 
-// oldest returns the number of the oldest entry held, or the next frame's.
-func (l *log) oldest() uint64 {
+// oldest returns the number of the oldest frame held that a viewer of the chosen tracks may begin at, or the next frame's.
+func (l *log) oldest(t Tracks, rules *Rules) uint64 {
 	for n := l.first; n < l.next; n++ {
-		if l.at(n).entry {
+		if l.isEntry(n, t, rules) {
 			return n
 		}
 	}
 	return l.next
+}
+
+// isEntry tells whether a viewer of the chosen tracks may begin at the frame of a number.
+func (l *log) isEntry(n uint64, t Tracks, rules *Rules) bool {
+	f := l.at(n)
+	if t == (Tracks{}) {
+		return f.entry
+	}
+	return t.isEntry(f, l, rules)
 }

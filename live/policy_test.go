@@ -60,7 +60,7 @@ func TestAppRemoved(t *testing.T) {
 	isErr(t, "viewer", s.Err(), live.ErrRemoved)
 	isErr(t, "stream", p.Stream().Err(), live.ErrRemoved)
 	isErr(t, "the other app", kept.Session().Err(), nil)
-	equal(t, "reader", readable(s.Stream().NewReader()), ".")
+	equal(t, "reader", readable(s.Stream().NewReader(live.Tracks{})), ".")
 	_, err := publish(h)
 	isErr(t, "new publisher", err, live.ErrApp)
 

@@ -37,7 +37,7 @@ func TestReaderJoin(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := livetest.Publish(t, newHub(c.rules), livetest.Key)
 			livetest.Write(t, p, c.before...)
-			r := p.Stream().NewReader()
+			r := p.Stream().NewReader(live.Tracks{})
 			equal(t, "at once", readable(r), c.at)
 			livetest.Write(t, p, c.after...)
 			equal(t, "later", readable(r), c.then)
@@ -49,13 +49,13 @@ func TestReaderJoin(t *testing.T) {
 func TestReaderFromOldest(t *testing.T) {
 	p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
 	livetest.Write(t, p, livetest.VideoConfig(), inter(0), key(40), key(80))
-	equal(t, "all", readable(p.Stream().NewReaderFromOldest()), "V k40 k80")
+	equal(t, "all", readable(p.Stream().NewReaderFromOldest(live.Tracks{})), "V k40 k80")
 }
 
 func TestReaderFallsOutOfTheLog(t *testing.T) {
 	p := livetest.Publish(t, newHub(func(r *live.Rules) { r.Join.Time, r.Lag.Time = 2*time.Second, 3*time.Second }), livetest.Key)
 	livetest.Write(t, p, livetest.VideoConfig(), key(0))
-	r := p.Stream().NewReader()
+	r := p.Stream().NewReader(live.Tracks{})
 	equal(t, "first", readable(r), "V k0")
 	livetest.Write(t, p, inter(40), key(1000), inter(2000), inter(3000), key(3500), inter(4100))
 	equal(t, "buffered", r.Buffered(), 2)
@@ -74,7 +74,7 @@ func TestReaderFallsOutOfTheLog(t *testing.T) {
 
 func TestReaderGivesConfigurations(t *testing.T) {
 	p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
-	r := p.Stream().NewReader()
+	r := p.Stream().NewReader(live.Tracks{})
 	config := func(b ...byte) *live.Frame {
 		return tag(live.KindVideo, 0, append([]byte{0x17, 0, 0, 0, 0}, b...))
 	}
@@ -100,7 +100,7 @@ func TestReaderGivesConfigurations(t *testing.T) {
 func TestReaderReadsWhatIsLeftAtTheEnd(t *testing.T) {
 	p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
 	livetest.Write(t, p, livetest.VideoConfig(), key(0), inter(40))
-	r := p.Stream().NewReader()
+	r := p.Stream().NewReader(live.Tracks{})
 	p.Close(io.ErrUnexpectedEOF)
 	equal(t, "all", readable(r), "V k0 v40 .")
 	_, err := r.ReadFrame(t.Context())
@@ -112,7 +112,7 @@ func TestReadFrameBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
 		pace(t, p, livetest.Video(25), livetest.Video(50))
-		r, start := p.Stream().NewReader(), time.Now()
+		r, start := p.Stream().NewReader(live.Tracks{}), time.Now()
 		for _, want := range []time.Duration{0, time.Second} {
 			if _, err := r.ReadFrame(t.Context()); err != nil {
 				t.Fatal(err)
@@ -145,7 +145,7 @@ func TestCopy(t *testing.T) {
 			livetest.Write(t, p, inter(80))
 			p.Close(nil)
 		}()
-		if err := live.Copy(t.Context(), &out, p.Stream().NewReader()); err != nil {
+		if err := live.Copy(t.Context(), &out, p.Stream().NewReader(live.Tracks{})); err != nil {
 			t.Fatal(err)
 		}
 		equal(t, "written", out.got, "V k0 v40 | v80 | ")
@@ -157,7 +157,7 @@ func TestLogOfEmptyFramesIsBounded(t *testing.T) {
 	for range 100_000 {
 		livetest.Write(t, p, tag(live.KindData, 0, []byte{0}))
 	}
-	r := p.Stream().NewReaderFromOldest()
+	r := p.Stream().NewReaderFromOldest(live.Tracks{})
 	livetest.Write(t, p, key(0))
 	if _, err := r.ReadFrame(t.Context()); err != nil || r.Skipped() != 0 {
 		t.Fatal(err, r.Skipped())

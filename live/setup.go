@@ -10,7 +10,7 @@ import (
 // has to give something out. A nil Setup is empty.
 type Setup struct {
 	metadata *Frame
-	tracks   []Track // in the order in which they appeared
+	tracks   []Track // by number, and else in the order in which they appeared
 }
 
 // A Track is one line of a stream: its video, its sound, or a further one of a multitrack stream.
@@ -20,6 +20,9 @@ type Track struct {
 	Codec  FourCC
 	// Config is the configuration in force. It is nil for codecs that have none, such as MP3.
 	Config *Frame
+	// Remark is what goes with it: Enhanced RTMP's colour information of a picture in HDR, or the channel layout of a sound.
+	// Most tracks have none.
+	Remark *Frame
 }
 
 // Metadata returns the newest onMetaData, or nil.
@@ -30,8 +33,8 @@ func (s *Setup) Metadata() *Frame {
 	return s.metadata
 }
 
-// Tracks returns the tracks that have been seen, in the order in which they appeared. The slice is shared and must not
-// be changed.
+// Tracks returns the tracks that have been seen, by number, and else in the order in which they appeared. The slice is
+// shared and must not be changed.
 func (s *Setup) Tracks() []Track {
 	if s == nil {
 		return nil
@@ -39,14 +42,23 @@ func (s *Setup) Tracks() []Track {
 	return s.tracks
 }
 
-// Track returns the first track of a kind. ok is false if there is none.
+// Track returns the main track of a kind: that of the lowest number. ok is false if there is none.
 func (s *Setup) Track(k Kind) (t Track, ok bool) {
-	for _, t := range s.Tracks() {
-		if t.Kind == k {
-			return t, true
-		}
+	if i := s.main(k); i >= 0 {
+		return s.tracks[i], true
 	}
 	return Track{}, false
+}
+
+// main returns the index of the main track of a kind, -1 if there is none.
+func (s *Setup) main(k Kind) int {
+	return slices.IndexFunc(s.Tracks(), func(t Track) bool { return t.Kind == k })
+}
+
+// isMain tells whether f is of the main track of its kind.
+func (s *Setup) isMain(f *Frame) bool {
+	i := s.main(f.Kind)
+	return i < 0 || s.tracks[i].Number == f.Track
 }
 
 // Since returns the metadata and configurations of s that were not in force in old. The configurations are dated at time,
@@ -60,11 +72,15 @@ func (s *Setup) Since(old *Setup, time int64) []*Frame {
 		news = append(news, s.metadata.at(0, s))
 	}
 	for _, t := range s.tracks {
-		if t.Config == nil {
-			continue
+		var before Track
+		if i := old.index(t.Kind, t.Number); i >= 0 {
+			before = old.tracks[i]
 		}
-		if i := old.index(t.Kind, t.Number); i < 0 || old.tracks[i].Config != t.Config {
+		if t.Config != nil && before.Config != t.Config {
 			news = append(news, t.Config.at(time, s))
+		}
+		if t.Remark != nil && before.Remark != t.Remark {
+			news = append(news, t.Remark.at(time, s))
 		}
 	}
 	return news
@@ -85,32 +101,55 @@ func (s *Setup) with(f *Frame) *Setup {
 		}
 		return &Setup{metadata: f, tracks: s.Tracks()}
 	}
-	if !f.Config && !f.Media() {
+	if !f.Config && !f.remark && !f.Media() {
 		return s
 	}
 	i := s.index(f.Kind, f.Track)
 	if i >= 0 && !s.tracks[i].changedBy(f) {
 		return s
 	}
-	t := Track{Kind: f.Kind, Number: f.Track, Codec: f.Codec}
-	if f.Config {
-		t.Config = f
-	}
 	next := &Setup{metadata: s.Metadata(), tracks: slices.Clone(s.Tracks())}
 	if i < 0 {
-		next.tracks = append(next.tracks, t)
-	} else {
-		next.tracks[i] = t
+		i = next.insert(Track{Kind: f.Kind, Number: f.Track})
 	}
+	next.tracks[i].take(f)
 	return next
 }
 
-// changedBy tells whether f is of another codec or brings another configuration.
-func (t *Track) changedBy(f *Frame) bool {
-	if t.Codec != f.Codec {
-		return true
+// insert puts a track behind those of the same and of lower numbers, and returns its index.
+func (s *Setup) insert(t Track) int {
+	i := slices.IndexFunc(s.tracks, func(u Track) bool { return u.Number > t.Number })
+	if i < 0 {
+		i = len(s.tracks)
 	}
-	return f.Config && (t.Config == nil || !bytes.Equal(t.Config.Body, f.Body))
+	s.tracks = slices.Insert(s.tracks, i, t)
+	return i
+}
+
+// changedBy tells whether f is of another codec or brings another configuration or remark.
+func (t *Track) changedBy(f *Frame) bool {
+	switch {
+	case t.Codec != f.Codec:
+		return true
+	case f.Config:
+		return t.Config == nil || !bytes.Equal(t.Config.Body, f.Body)
+	case f.remark:
+		return t.Remark == nil || !bytes.Equal(t.Remark.Body, f.Body)
+	}
+	return false
+}
+
+// take takes over what f says of its track. A remark holds until there is another codec.
+func (t *Track) take(f *Frame) {
+	if t.Codec != f.Codec {
+		*t = Track{Kind: t.Kind, Number: t.Number, Codec: f.Codec}
+	}
+	switch {
+	case f.Config:
+		t.Config = f
+	case f.remark:
+		t.Remark = f
+	}
 }
 
 // at returns f as it is to be given out at a time at which s is in force.

@@ -33,7 +33,7 @@ type Stream struct {
 	publisher *Publisher    // nil in a gap
 	gap       *time.Timer   // ends the stream if no publisher comes back
 	sessions  map[*Session]struct{}
-	feeds     map[string]*Feed
+	feeds     map[feedID]*Feed
 }
 
 func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
@@ -44,7 +44,7 @@ func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
 		began:    time.Now(),
 		onAir:    make(chan struct{}),
 		sessions: make(map[*Session]struct{}),
-		feeds:    make(map[string]*Feed),
+		feeds:    make(map[feedID]*Feed),
 	}
 	s.counters.parent = parent
 	s.rules.Store(&rules)
@@ -83,10 +83,11 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 		return
 	}
 	s.setup = s.setup.with(&g)
-	if g.Config {
+	if g.Config || g.remark {
 		return
 	}
 	g.setup = s.setup
+	g.main = s.setup.isMain(&g)
 	if g.Media() {
 		g.Time = s.time.place(g.track(), g.Time)
 	} else {
@@ -174,17 +175,26 @@ func (s *Stream) awaited() error {
 // setRules puts new rules in force.
 func (s *Stream) setRules(r Rules) { s.rules.Store(&r) }
 
-// Feed returns the feed of the given format, which is made with newMuxer if there is none. format must tell muxers
-// apart that write different bytes.
-func (s *Stream) Feed(format string, newMuxer func() Muxer) *Feed {
+// Feed returns the feed of the given format and tracks, which is made with newMuxer if there is none. format must tell
+// muxers apart that write different bytes of the same frames.
+func (s *Stream) Feed(format string, t Tracks, newMuxer func() Muxer) *Feed {
+	id := feedID{format, t}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.feeds[format]
+	f := s.feeds[id]
 	if f == nil {
-		f = newFeed(s, newMuxer)
-		s.feeds[format] = f
+		f = newFeed(s, id, newMuxer)
+		s.feeds[id] = f
 	}
 	return f
+}
+
+func (s *Stream) forgetFeed(f *Feed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.feeds[f.id] == f {
+		delete(s.feeds, f.id)
+	}
 }
 
 // sessionList returns the sessions attached, in no order.

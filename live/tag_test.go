@@ -105,8 +105,8 @@ var brokenTags = []struct {
 	{"ModEx cut in its data", live.KindVideo, "\x97\x05abc"},
 	{"ModEx cut before the packet type", live.KindVideo, "\x97\x00a"},
 	{"ModEx cut, audio", live.KindAudio, "\x97\x00"},
-	{"multitrack video", live.KindVideo, "\x96\x01hvc1\x00nal"},
-	{"multitrack audio", live.KindAudio, "\x95\x01Opus\x00raw"},
+	{"one of several tracks", live.KindVideo, "\x96\x01hvc1\x00nal"},
+	{"one of several tracks, audio", live.KindAudio, "\x95\x01Opus\x00raw"},
 }
 
 func TestParseBrokenTag(t *testing.T) {

@@ -99,12 +99,12 @@ func (c *Client) connect(app, tcURL string) error {
 	if err := c.wire.Write(wire.Control(wire.TypeSetChunkSize, wire.WriteChunkSize)); err != nil {
 		return err
 	}
-	_, err := c.call("connect", wire.Object{
+	_, err := c.call("connect", append(wire.Object{
 		{Key: "app", Value: app},
 		{Key: "type", Value: "nonprivate"},
 		{Key: "flashVer", Value: "FMLE/3.0 (compatible; caddy-rtmp)"},
 		{Key: "tcUrl", Value: tcURL},
-	})
+	}, enhancedProperties()...))
 	if err != nil {
 		return fmt.Errorf("opening the app %q: %w", app, err)
 	}
@@ -233,19 +233,27 @@ func (w *clientWriter) WriteFrame(f *live.Frame) error {
 	if f.Kind == live.KindData && f.Config {
 		g.Body = append(append([]byte(nil), setDataFrame...), f.Body...)
 	}
-	w.buf = chunker{stream: w.client.stream}.AppendFrame(w.buf[:0], &g)
+	w.buf = chunker{stream: w.client.stream, multitrack: true}.AppendFrame(w.buf[:0], &g)
 	bufs := net.Buffers{w.buf}
 	_, err := w.client.wire.WriteChunks(&bufs, clientWriteTimeout)
 	return err
 }
 
-type clientReader struct{ client *Client }
+type clientReader struct {
+	client *Client
+	frames []*live.Frame // of the newest message, which are still to be given
+}
 
 // ReadFrame implements live.FrameReader. It returns io.EOF when the server says that the stream has ended, or leaves. After
 // an error that wraps live.ErrTag it may be called again: only that one tag was broken.
 func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 	defer r.client.bound(ctx)()
 	for {
+		if len(r.frames) > 0 {
+			f := r.frames[0]
+			r.frames = r.frames[1:]
+			return f, nil
+		}
 		m, err := r.client.wire.ReadMessage()
 		if err != nil {
 			if ctx.Err() != nil {
@@ -256,22 +264,28 @@ func (r *clientReader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		if len(m.Body) == 0 {
 			continue // nothing but a sign of life
 		}
-		switch m.Type {
-		case wire.TypeVideo:
-			return live.ParseTag(live.KindVideo, m.Time, m.Body)
-		case wire.TypeAudio:
-			return live.ParseTag(live.KindAudio, m.Time, m.Body)
-		case wire.TypeDataAMF0:
-			if aboutPlaying(m.Body) {
-				continue
-			}
-			return live.ParseTag(live.KindData, m.Time, bytes.TrimPrefix(m.Body, setDataFrame))
-		case wire.TypeCommandAMF0:
-			if err := endOfPlay(m.Body); err != nil {
-				return nil, err
-			}
+		if r.frames, err = r.parse(m); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// parse returns the frames of a message, or the end of the stream if it tells of that.
+func (r *clientReader) parse(m wire.Message) ([]*live.Frame, error) {
+	switch m.Type {
+	case wire.TypeVideo:
+		return live.ParseTags(r.frames[:0], live.KindVideo, m.Time, m.Body)
+	case wire.TypeAudio:
+		return live.ParseTags(r.frames[:0], live.KindAudio, m.Time, m.Body)
+	case wire.TypeDataAMF0:
+		if aboutPlaying(m.Body) {
+			return nil, nil
+		}
+		return live.ParseTags(r.frames[:0], live.KindData, m.Time, bytes.TrimPrefix(m.Body, setDataFrame))
+	case wire.TypeCommandAMF0:
+		return nil, endOfPlay(m.Body)
+	}
+	return nil, nil
 }
 
 // aboutPlaying tells whether a data message is the server's, not the stream's.

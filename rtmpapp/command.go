@@ -111,6 +111,7 @@ func (c *connection) connect(cmd command) error {
 	c.request.SWFURL = o.String("swfUrl")
 	c.request.UserAgent = o.String("flashVer")
 	c.request.Query = query
+	c.caps = capsOf(o)
 	if u, err := url.Parse(c.request.TCURL); err == nil {
 		c.request.Host = hostname(u.Host)
 		c.setCredentials(u)
@@ -127,7 +128,7 @@ func (c *connection) connect(cmd command) error {
 		wire.Control(wire.TypeWindowAckSize, wire.WindowSize),
 		wire.SetPeerBandwidth(wire.WindowSize),
 		wire.Control(wire.TypeSetChunkSize, wire.WriteChunkSize),
-		connected(cmd.transaction, o.Get("objectEncoding")),
+		connected(cmd.transaction, o),
 	)
 }
 
@@ -161,13 +162,14 @@ func hostname(hostport string) string {
 	return hostport
 }
 
-// connected is the answer to connect.
-func connected(transaction float64, encoding any) wire.Message {
-	if _, ok := encoding.(float64); !ok {
-		encoding = float64(0)
+// connected is the answer to connect, in which the client said o.
+func connected(transaction float64, o wire.Object) wire.Message {
+	encoding, _ := o.Get("objectEncoding").(float64)
+	properties := wire.Object{{Key: "fmsVer", Value: "FMS/3,5,7,7009"}, {Key: "capabilities", Value: 31}, {Key: "mode", Value: 1}}
+	if isEnhanced(o) {
+		properties = append(properties, enhancedProperties()...)
 	}
-	return wire.Command(0, "_result", transaction,
-		wire.Object{{Key: "fmsVer", Value: "FMS/3,5,7,7009"}, {Key: "capabilities", Value: 31}, {Key: "mode", Value: 1}},
+	return wire.Command(0, "_result", transaction, properties,
 		append(status("status", "NetConnection.Connect.Success", "Connection succeeded."),
 			wire.Property{Key: "objectEncoding", Value: encoding}))
 }

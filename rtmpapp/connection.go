@@ -22,11 +22,13 @@ type connection struct {
 	wire   *wire.Conn
 
 	app     string // as connect named it
+	caps    uint32 // what the client can, by Enhanced RTMP's capsEx
 	vhost   string // the one that it named with the app, if any
 	request live.Request
 
 	last      *live.Request     // the newest session that was asked for, admitted or not
 	streams   uint32            // message streams made by createStream
+	frames    []*live.Frame     // of the newest message; kept for its room
 	publisher *live.Publisher   // at most one of these two is set
 	player    *player           //
 	stream    uint32            // the message stream of the publisher or player

@@ -239,6 +239,23 @@ func (p *peer) hearStatus(code string) string {
 	}
 }
 
+// hearConnected passes over messages until the server answers connect, and returns the properties that it names.
+func (p *peer) hearConnected() wire.Object {
+	p.t.Helper()
+	for {
+		m, ok := p.next()
+		if !ok {
+			p.t.Fatal("the connection ended before connect was answered")
+		}
+		if m.Type == wire.TypeCommandAMF0 {
+			values, err := wire.DecodeAMF0(m.Body)
+			isErr(p.t, "answer", err, nil)
+			o, _ := values[2].(wire.Object)
+			return o
+		}
+	}
+}
+
 // hearEnd passes over what the server says until the connection ends.
 func (p *peer) hearEnd() {
 	p.t.Helper()
@@ -321,7 +338,7 @@ func media(f *live.Frame) wire.Message {
 // reader returns a viewer of the stream demo, which must be on air.
 func (w *world) reader() *live.Reader {
 	w.t.Helper()
-	return livetest.Play(w.t, w.Hub, livetest.Key).Stream().NewReaderFromOldest()
+	return livetest.Play(w.t, w.Hub, livetest.Key).Stream().NewReaderFromOldest(live.Tracks{})
 }
 
 func readFrame(t *testing.T, r live.FrameReader) *live.Frame {

@@ -22,7 +22,11 @@ func (c *connection) play(cmd command) error {
 		c.endSession(nil) // a play list goes on with its next entry
 	}
 	req := c.requestFor(cmd.text(0))
-	ses, err := c.server.Hub.Play(context.Background(), req, 0)
+	tracks, err := tracksFor(req.Query, c.caps)
+	var ses *live.Session
+	if err == nil {
+		ses, err = c.server.Hub.Play(context.Background(), req, 0)
+	}
 	if err != nil {
 		code := "NetStream.Play.Failed"
 		if errors.Is(err, live.ErrNotFound) || errors.Is(err, live.ErrName) {
@@ -31,7 +35,7 @@ func (c *connection) play(cmd command) error {
 		c.say(onStatus(cmd.stream, "error", code, live.Description(err)))
 		return err
 	}
-	c.player = &player{conn: c.wire, net: c.net, session: ses, stream: cmd.stream}
+	c.player = &player{conn: c.wire, net: c.net, session: ses, tracks: tracks, stream: cmd.stream}
 	c.begin(ses, cmd.stream)
 	c.setReadDeadline(0) // a viewer has nothing to say; a dead one fails to take what is written
 	err = c.wire.Write(
@@ -77,6 +81,7 @@ type player struct {
 	conn    *wire.Conn
 	net     net.Conn
 	session *live.Session
+	tracks  live.Tracks
 	stream  uint32
 
 	mute   bool             // nothing is written but the end, while the viewer pauses
@@ -90,7 +95,7 @@ type player struct {
 func (p *player) start(mute bool) {
 	p.mute = mute
 	format := fmt.Sprintf("rtmp/%d", p.stream)
-	p.reader = p.session.Stream().Feed(format, func() live.Muxer { return chunker{stream: p.stream} }).Join(p.session)
+	p.reader = p.session.Stream().Feed(format, p.tracks, p.newMuxer).Join(p.session)
 	ctx, cancel := context.WithCancel(p.session.Context())
 	p.halt = cancel
 	p.done = make(chan struct{})
@@ -100,6 +105,11 @@ func (p *player) start(mute bool) {
 			p.session.End(err)
 		}
 	}()
+}
+
+// newMuxer returns a muxer that names the tracks if there can be several of a kind.
+func (p *player) newMuxer() live.Muxer {
+	return chunker{stream: p.stream, multitrack: p.tracks.Several()}
 }
 
 // stop ends playing and waits for the last write.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -303,4 +304,90 @@ func TestAfterUnpublishTheConnectTimeoutHolds(t *testing.T) {
 		p.hear("1: onStatus 0 <nil> NetStream.Unpublish.Success{}", "end")
 		near(t, "the end", time.Since(begun), 10*time.Second)
 	})
+}
+
+// multitrack returns the tags of an encoder that sends two pictures and two sounds, with a main one of each kind.
+func multitrack() []wire.Message {
+	video := func(body string) wire.Message {
+		return wire.Message{Type: wire.TypeVideo, Stream: 1, Body: []byte(body)}
+	}
+	audio := func(body string) wire.Message {
+		return wire.Message{Type: wire.TypeAudio, Stream: 1, Body: []byte(body)}
+	}
+	return []wire.Message{
+		video("\x90av01V0"), video("\x96\x00av01\x01V1"), audio("\xaf\x00A0"), audio("\x95\x00mp4a\x01A1"),
+		video("\x93av01k0"), video("\x96\x03av01\x01k1"), audio("\xaf\x01a0"), audio("\x95\x01mp4a\x01a1"),
+	}
+}
+
+// TestMultitrack has players get the main tracks, those they name, or all of them if they can tell them apart.
+func TestMultitrack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		caps   float64
+		wanted []string
+	}{
+		{"demo", 0, []string{"\xaf\x00A0", "\x90av01V0", "\x93av01k0", "\xaf\x01a0"}},
+		{"demo?video_track=1&audio_track=1", 0, []string{"\x90av01V1", "\x90mp4aA1", "\x93av01k1", "\x91mp4aa1"}},
+		{"demo?video=0", 14, []string{"\xaf\x00A0", "\xaf\x01a0"}},
+		{"demo", 14, []string{
+			"\x90av01V0", "\xaf\x00A0", "\x96\x00av01\x01V1", "\x95\x00mp4a\x01A1",
+			"\x93av01k0", "\x96\x03av01\x01k1", "\xaf\x01a0", "\x95\x01mp4a\x01a1",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, nil, nil)
+			w.peer().publish("demo").say(multitrack()...)
+			p := w.peer()
+			p.say(wire.Command(0, "connect", 1, wire.Object{{Key: "app", Value: "live"}, {Key: "capsEx", Value: c.caps}}))
+			p.hear(connected...)
+			p.say(playing(c.name))
+			var got []string
+			for len(got) < len(c.wanted) {
+				m, ok := p.next()
+				if !ok {
+					t.Fatalf("the connection ended after %q", got)
+				}
+				if m.Type == wire.TypeVideo || m.Type == wire.TypeAudio {
+					got = append(got, string(m.Body))
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(c.wanted)
+			equal(t, "tags", fmt.Sprintf("%q", got), fmt.Sprintf("%q", c.wanted))
+		})
+	}
+	p := newWorld(t, nil, nil).peer().connect()
+	p.say(playing("demo?video_track=x"))
+	equal(t, "description", p.hearStatus("NetStream.Play.StreamNotFound"), "video_track must be a number from 0 to 255")
+}
+
+// TestEnhancedConnect has clients of Enhanced RTMP told what is understood, and nobody else.
+func TestEnhancedConnect(t *testing.T) {
+	for _, c := range []struct {
+		asks wire.Property
+		told bool
+	}{
+		{wire.Property{Key: "fourCcList", Value: []any{"hvc1", "av01"}}, true},
+		{wire.Property{Key: "videoFourCcInfoMap", Value: wire.Object{{Key: "*", Value: 4}}}, true},
+		{wire.Property{Key: "capsEx", Value: 2}, true},
+		{wire.Property{Key: "videoCodecs", Value: 252}, false},
+	} {
+		p := newWorld(t, nil, nil).peer()
+		p.say(wire.Command(0, "connect", 1, wire.Object{{Key: "app", Value: "live"}, c.asks}))
+		o := p.hearConnected()
+		if !c.told {
+			equal(t, "told", o.Get("capsEx"), nil)
+			continue
+		}
+		equal(t, "extensions", o.Get("capsEx"), any(float64(2|4|8)))
+		list, _ := o.Get("fourCcList").([]any)
+		for _, name := range []string{"avc1", "hvc1", "av01", "vp09", "Opus", "fLaC", "ac-3", "ec-3"} {
+			equal(t, "lists "+name, slices.Contains(list, any(name)), true)
+		}
+		for _, key := range []string{"videoFourCcInfoMap", "audioFourCcInfoMap"} {
+			codecs, _ := o.Get(key).(wire.Object)
+			equal(t, "forwards all of "+key, codecs.Get("*"), any(float64(4)))
+		}
+	}
 }

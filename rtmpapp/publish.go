@@ -86,12 +86,18 @@ func (c *connection) media(kind live.Kind, m wire.Message) error {
 		return nil // an empty message is how some encoders keep a connection alive
 	}
 	c.setReadDeadline(c.idleLimit())
-	f, err := live.ParseTag(kind, m.Time, m.Body)
-	if err != nil {
+	var err error
+	if c.frames, err = live.ParseTags(c.frames[:0], kind, m.Time, m.Body); err != nil {
 		p.Drop()
 		return nil
 	}
-	return p.WriteFrame(f)
+	defer clear(c.frames) // the stream holds them for as long as it must
+	for _, f := range c.frames {
+		if err := p.WriteFrame(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // idleLimit is how long a publisher may be silent.

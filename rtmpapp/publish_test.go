@@ -384,7 +384,7 @@ func TestHEVCPasses(t *testing.T) {
 				p.say(wire.Message{Type: wire.TypeVideo, Stream: 1, Time: uint32(40 * i), Body: bytes.Clone(b)})
 			}
 			s, _ := w.Hub.Stream(livetest.Key)
-			readFrame(t, s.NewReaderFromOldest())
+			readFrame(t, s.NewReaderFromOldest(live.Tracks{}))
 			track, ok := s.Setup().Track(live.KindVideo)
 			equal(t, "track", ok, true)
 			equal(t, "codec", track.Codec, live.CodecHEVC)

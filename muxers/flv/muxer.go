@@ -11,21 +11,25 @@ func Format() httplive.Format {
 		Protocol:    live.ProtocolFLV,
 		Ending:      ".flv",
 		ContentType: "video/x-flv",
-		New:         func() live.Muxer { return Muxer{} },
+		New:         func(t live.Tracks) live.Muxer { return Muxer{Multitrack: t.Several()} },
 	}
 }
 
 // A Muxer makes FLV of a feed's frames. It has no state.
-type Muxer struct{}
+type Muxer struct {
+	// Multitrack lets tags name their track, for those who get several of a kind. Without it the tags of every track are as
+	// if it were the only one, as every player understands.
+	Multitrack bool
+}
 
 // Size implements live.Muxer.
-func (Muxer) Size(f *live.Frame) int { return tagHeaderBytes + len(f.Body) + tailBytes }
+func (m Muxer) Size(f *live.Frame) int { return tagHeaderBytes + len(m.body(f)) + tailBytes }
 
 // AppendFrame implements live.Muxer.
-func (Muxer) AppendFrame(b []byte, f *live.Frame) []byte { return appendTag(b, f) }
+func (m Muxer) AppendFrame(b []byte, f *live.Frame) []byte { return appendTag(b, f, m.body(f)) }
 
 // Header implements live.Muxer. The header's flags say what the stream has at that moment.
-func (Muxer) Header(setup, given *live.Setup, time int64) []byte {
+func (m Muxer) Header(setup, given *live.Setup, time int64) []byte {
 	var b []byte
 	if given == nil {
 		_, video := setup.Track(live.KindVideo)
@@ -33,7 +37,14 @@ func (Muxer) Header(setup, given *live.Setup, time int64) []byte {
 		b = appendHeader(b, video, audio)
 	}
 	for _, f := range setup.Since(given, time) {
-		b = appendTag(b, f)
+		b = m.AppendFrame(b, f)
 	}
 	return b
+}
+
+func (m Muxer) body(f *live.Frame) []byte {
+	if m.Multitrack {
+		return f.MultitrackBody()
+	}
+	return f.Body
 }

@@ -21,6 +21,7 @@ type Reader struct {
 	HasVideo, HasAudio bool
 
 	scratch [tagHeaderBytes]byte
+	frames  []*live.Frame // of the newest tag, which are still to be given
 }
 
 // NewReader reads the header from r.
@@ -40,13 +41,18 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{r: br, HasVideo: b[4]&flagVideo != 0, HasAudio: b[4]&flagAudio != 0}, nil
 }
 
-// ReadFrame returns the next frame, io.EOF at the end. Tags of unknown types, encrypted ones too, are passed over. After an
+// ReadFrame returns the next frame, io.EOF at the end. A multitrack tag is a frame for each of its tracks. Tags of unknown types, encrypted ones too, are passed over. After an
 // error that wraps live.ErrTag it may be called again: only that one tag was broken. It blocks as its source does and looks
 // at ctx between tags.
 func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
+		}
+		if len(r.frames) > 0 {
+			f := r.frames[0]
+			r.frames = r.frames[1:]
+			return f, nil
 		}
 		h := r.scratch[:]
 		if _, err := io.ReadFull(r.r, h); err != nil {
@@ -62,8 +68,11 @@ func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 		if err := r.readTail(n); err != nil {
 			return nil, err
 		}
-		if known {
-			return live.ParseTag(kind, time, body)
+		if !known {
+			continue
+		}
+		if r.frames, err = live.ParseTags(r.frames[:0], kind, time, body); err != nil {
+			return nil, err
 		}
 	}
 }

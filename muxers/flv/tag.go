@@ -34,11 +34,11 @@ func appendHeader(b []byte, video, audio bool) []byte {
 	return append(b, 'F', 'L', 'V', 1, flags, 0, 0, 0, headerBytes, 0, 0, 0, 0)
 }
 
-// appendTag appends a frame as a tag, and its size. Time wraps at 2^32.
-func appendTag(b []byte, f *live.Frame) []byte {
-	n, t := len(f.Body), uint32(f.Time)
+// appendTag appends a frame with the given body as a tag, and its size. Time wraps at 2^32.
+func appendTag(b []byte, f *live.Frame, body []byte) []byte {
+	n, t := len(body), uint32(f.Time)
 	b = append(b, tagType(f.Kind), byte(n>>16), byte(n>>8), byte(n), byte(t>>16), byte(t>>8), byte(t), byte(t>>24), 0, 0, 0)
-	b = append(b, f.Body...)
+	b = append(b, body...)
 	return binary.BigEndian.AppendUint32(b, uint32(tagHeaderBytes+n))
 }
 

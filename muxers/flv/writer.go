@@ -22,9 +22,9 @@ func NewWriter(w io.Writer, video, audio bool) (*Writer, error) {
 	return &Writer{w: w}, nil
 }
 
-// WriteFrame writes f as a tag.
+// WriteFrame writes f as a tag, one of a multitrack file if it is not of track 0.
 func (w *Writer) WriteFrame(f *live.Frame) error {
-	w.buf = appendTag(w.buf[:0], f)
+	w.buf = appendTag(w.buf[:0], f, f.MultitrackBody())
 	if _, err := w.w.Write(w.buf); err != nil {
 		return fmt.Errorf("writing an FLV tag: %w", err)
 	}

@@ -106,7 +106,7 @@ func (g *segmenter) stale(now time.Time) bool {
 
 // read takes in a stream until it ends or ctx is done.
 func (g *segmenter) read(ctx context.Context, s *live.Stream) {
-	r := s.NewReaderFromOldest()
+	r := s.NewReaderFromOldest(live.Tracks{})
 	g.begin()
 	err := g.catchUp(r)
 	for skips := r.Skipped(); err == nil; {

@@ -20,8 +20,8 @@ type Format struct {
 	Ending string
 	// ContentType is the media type of the response.
 	ContentType string
-	// New makes a muxer.
-	New func() live.Muxer
+	// New makes a muxer for the tracks that its viewers have chosen.
+	New func(t live.Tracks) live.Muxer
 }
 
 // A Handler answers GET /{app}/{stream}{ending} with the stream, for as long as it lasts, and HEAD with the headers.
@@ -58,6 +58,10 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := CheckMethod(r); err != nil {
 		return err
 	}
+	tracks, err := live.ParseTracks(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
 	key.Vhost = Vhost(r)
 	key = h.Hub.Resolve(key)
 	wait := live.DefaultRules().Wait
@@ -77,7 +81,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		ses.Close(nil)
 		return nil
 	}
-	started, err := h.stream(w, r, ses)
+	started, err := h.stream(w, r, ses, tracks)
 	switch {
 	case errors.Is(err, live.ErrSlow):
 		ses.Close(err)
@@ -96,8 +100,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stream copies the feed to the response until one of them ends, and tells whether the response was begun.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, ses *live.Session) (started bool, err error) {
-	reader := ses.Stream().Feed(h.Format.Protocol, h.Format.New).Join(ses)
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, ses *live.Session, tracks live.Tracks) (started bool, err error) {
+	newMuxer := func() live.Muxer { return h.Format.New(tracks) }
+	reader := ses.Stream().Feed(h.Format.Protocol, tracks, newMuxer).Join(ses)
 	defer reader.Leave()
 	out := newOutput(w, r, ses)
 	defer out.close()

@@ -15,6 +15,6 @@ func Format() httplive.Format {
 		Protocol:    live.ProtocolTS,
 		Ending:      ".ts",
 		ContentType: "video/MP2T",
-		New:         func() live.Muxer { return new(Muxer) },
+		New:         func(live.Tracks) live.Muxer { return new(Muxer) },
 	}
 }

@@ -220,7 +220,7 @@ func (d *amfDecoder) array(depth int) (any, error) {
 	return a, nil
 }
 
-// AppendAMF0 appends values to b: numbers (float64, int, uint32), bool, string, nil, Object and ECMAArray. It panics for
+// AppendAMF0 appends values to b: numbers (float64, int, uint32), bool, string, nil, []any, Object and ECMAArray. It panics for
 // any other type, since what we send is ours.
 func AppendAMF0(b []byte, values ...any) []byte {
 	for _, v := range values {
@@ -251,6 +251,9 @@ func appendValue(b []byte, v any) []byte {
 		return appendString(append(b, amfString), v)
 	case Object:
 		return appendProperties(append(b, amfObject), v)
+	case []any:
+		b = binary.BigEndian.AppendUint32(append(b, amfStrictArray), uint32(len(v)))
+		return AppendAMF0(b, v...)
 	case ECMAArray:
 		b = binary.BigEndian.AppendUint32(append(b, amfECMAArray), uint32(len(v)))
 		return appendProperties(b, Object(v))

@@ -133,7 +133,7 @@ func Read(t testing.TB, frames []*live.Frame) []*live.Frame {
 		t.Fatal(err)
 	}
 	defer pub.Close(nil)
-	r := pub.Stream().NewReaderFromOldest()
+	r := pub.Stream().NewReaderFromOldest(live.Tracks{})
 	var read []*live.Frame
 	for _, f := range frames {
 		if err := pub.WriteFrame(f); err != nil {
