@@ -43,7 +43,7 @@ var commands = map[string]handle{
 
 // command decodes and dispatches a command message.
 func (c *connection) command(m wire.Message) error {
-	values, err := wire.DecodeAMF0(m.Body)
+	values, err := c.limits.Wire.DecodeAMF0(m.Body)
 	if err != nil && len(values) < 2 {
 		return err
 	}
@@ -197,7 +197,7 @@ func (c *connection) closeStream(cmd command) error {
 	}
 	if c.player != nil {
 		c.endSession(nil)
-		c.setReadDeadline(c.server.timeouts().Connect)
+		c.setReadDeadline(c.server.limits().Connect)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -17,9 +16,12 @@ import (
 
 // A connection is one RTMP peer, from the handshake to the end. All its state belongs to the goroutine that reads.
 type connection struct {
-	server *Server
-	net    net.Conn
-	wire   *wire.Conn
+	server   *Server
+	net      net.Conn
+	listener net.Addr // nil if it did not come by one of ours
+	wire     *wire.Conn
+	limits   Limits // those in force when it began
+	seat     seat
 
 	app     string // as connect named it
 	caps    uint32 // what the client can, by Enhanced RTMP's capsEx
@@ -46,19 +48,19 @@ var (
 	errFault = errors.New("fault in the server")
 )
 
-func newConnection(s *Server, conn net.Conn) *connection {
-	return &connection{server: s, net: conn, handlers: commands}
+func newConnection(s *Server, conn net.Conn, listener net.Addr) *connection {
+	return &connection{server: s, net: conn, listener: listener, limits: s.limits(), handlers: commands}
 }
 
 // serve speaks with the peer until it leaves, fails, or is refused.
 func (c *connection) serve() error {
-	limits := c.server.timeouts()
-	if err := c.handshake(limits.Handshake); err != nil {
+	defer func() { c.seat.leave() }()
+	if err := c.handshake(); err != nil {
 		return err
 	}
 	defer c.disconnect()
 	defer c.endSession(errFault) // a session must not outlive us, even if we do not get to its end
-	c.setReadDeadline(limits.Connect)
+	c.setReadDeadline(c.limits.Connect)
 	err := c.loop()
 	if ses := c.session(); ses != nil {
 		ses.End(reasonOf(err)) // before all else, since it interrupts a write that nobody is left to take
@@ -73,9 +75,14 @@ func (c *connection) serve() error {
 	return err
 }
 
-func (c *connection) handshake(limit time.Duration) error {
-	if err := c.net.SetDeadline(time.Now().Add(limit)); err != nil {
+// handshake does all that comes before the first message. What costs most comes last, so that who is one too many is
+// turned away before.
+func (c *connection) handshake() error {
+	if err := c.net.SetDeadline(time.Now().Add(c.limits.Handshake)); err != nil {
 		return fmt.Errorf("setting the handshake deadline: %w", err)
+	}
+	if err := c.takeSeat(); err != nil {
+		return err
 	}
 	if t, ok := c.net.(interface {
 		HandshakeContext(ctx context.Context) error
@@ -93,12 +100,20 @@ func (c *connection) handshake(limit time.Duration) error {
 	if err := wire.Accept(c.net); err != nil {
 		return err
 	}
-	if addr, err := netip.ParseAddrPort(c.net.RemoteAddr().String()); err == nil {
-		c.request.Remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	}
 	c.request.Protocol = live.ProtocolRTMP
-	c.wire = wire.NewConn(c.net, wire.Limits{})
+	c.wire = wire.NewConn(c.net, c.limits.Wire)
 	return nil
+}
+
+// takeSeat finds out who the peer is and counts it. Behind PROXY protocol that takes a read, so it is not for the
+// goroutine that accepts.
+func (c *connection) takeSeat() (err error) {
+	c.request.Remote = remoteOf(c.net, c.listener)
+	if c.request.Remote == loopback {
+		return nil // by a Unix socket: everybody behind it would count as one
+	}
+	c.seat, err = c.server.quota.take(originOf(c.request.Remote.Addr()), c.limits)
+	return err
 }
 
 // loop handles one message after the other.
@@ -154,8 +169,9 @@ func (c *connection) count() {
 	}
 }
 
-// begin makes ses the connection's session: reads end when it does.
+// begin makes ses the connection's session, which was admitted: reads end when it does.
 func (c *connection) begin(ses *live.Session, stream uint32) {
+	c.seat.admit()
 	c.stream = stream
 	c.unhook = hook(ses.Context(), func() { _ = c.net.SetReadDeadline(time.Now()) })
 	c.count()
@@ -200,7 +216,7 @@ func (c *connection) endSession(reason error) {
 		p.stop()
 		p.session.Close(reason)
 	}
-	c.wire.SetLimits(wire.Limits{})
+	c.wire.SetLimits(c.limits.Wire)
 }
 
 // disconnect lets the hub tell that the connection has ended, if it ever asked for a stream.

@@ -119,6 +119,12 @@ func (w *world) listen() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.serve(ln)
+	return "rtmp://" + ln.Addr().String() + "/live/"
+}
+
+// serve serves a listener until the end of the test.
+func (w *world) serve(ln net.Listener) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -130,7 +136,6 @@ func (w *world) listen() string {
 		_ = ln.Close()
 		<-done
 	})
-	return "rtmp://" + ln.Addr().String() + "/live/"
 }
 
 // A peer is a client of hand-made messages. It takes all that the server says.

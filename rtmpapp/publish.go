@@ -28,7 +28,7 @@ func (c *connection) publish(cmd command) error {
 	}
 	c.publisher = p
 	c.begin(p.Session(), cmd.stream)
-	c.wire.SetLimits(wire.Limits{Media: wire.AdmittedMediaBytes})
+	c.wire.SetLimits(c.limits.admitted())
 	c.setReadDeadline(p.Stream().Rules().FirstPacketTimeout)
 	return c.wire.Write(
 		wire.UserControl(wire.EventStreamBegin, cmd.stream),
@@ -75,7 +75,7 @@ func (c *connection) unpublish(command) error {
 		return nil
 	}
 	c.endSession(nil)
-	c.setReadDeadline(c.server.timeouts().Connect)
+	c.setReadDeadline(c.server.limits().Connect)
 	return c.wire.Write(onStatus(c.stream, "status", "NetStream.Unpublish.Success", "the stream has ended"))
 }
 

@@ -482,6 +482,7 @@ func (s *script) Read(b []byte) (int, error)       { return s.Reader.Read(b) }
 func (s *script) Write(b []byte) (int, error)      { return len(b), nil }
 func (s *script) Close() error                     { return nil }
 func (s *script) RemoteAddr() net.Addr             { return new(net.TCPAddr) }
+func (s *script) LocalAddr() net.Addr              { return new(net.TCPAddr) }
 func (s *script) SetDeadline(time.Time) error      { return nil }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }

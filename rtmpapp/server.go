@@ -14,29 +14,20 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// Timeouts bound the beginning of a connection.
-type Timeouts struct {
-	// Handshake bounds all that comes before the first message: PROXY header, TLS and RTMP's handshake. Default: 5 s.
-	Handshake time.Duration
-	// Connect bounds the time from there to the publish or play command. Default: 10 s.
-	Connect time.Duration
-}
-
-// DefaultTimeouts returns the defaults.
-func DefaultTimeouts() Timeouts {
-	return Timeouts{Handshake: 5 * time.Second, Connect: 10 * time.Second}
-}
-
 // A Server serves RTMP on any number of listeners. It outlives configurations: what may change is asked for anew with
 // each connection.
 type Server struct {
 	// Hub is where streams come from and go to. It must be set.
 	Hub *live.Hub
-	// Timeouts returns the time-outs in force. Nil means DefaultTimeouts.
-	Timeouts func() Timeouts
-	// Logger returns where connections that end before they have become a session are told of, at debug level. Nil means
-	// nowhere. Sessions are the business of the hub's observer.
+	// Limits returns the bounds in force. Nil means the defaults.
+	Limits func() Limits
+	// Logger returns where connections that end before they have become a session are told of, at debug level, and, at
+	// most once in 10 s each, that connections were refused because there are too many, or could not be accepted. Nil
+	// means nowhere. Sessions are the business of the hub's observer.
 	Logger func() *slog.Logger
+
+	quota             quota
+	refusals, failing notice
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -52,7 +43,7 @@ const acceptPause = 50 * time.Millisecond
 
 // Serve accepts connections from ln and serves each in a goroutine of its own. It blocks until ln is closed, which gives
 // the listener's error, or the server is, which gives ErrServerClosed. It leaves the connections open when ln is closed,
-// and does not close ln.
+// and does not close ln. A connection beyond the Limits is closed at once.
 func (s *Server) Serve(ln net.Listener) error {
 	for {
 		conn, err := ln.Accept()
@@ -67,45 +58,72 @@ func (s *Server) Serve(ln net.Listener) error {
 			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				continue
 			}
-			s.logger().Warn("accepting RTMP connections", "address", ln.Addr().String(), "error", err)
+			if held, ok := s.failing.due(); ok {
+				s.logger().Warn("accepting RTMP connections", "address", ln.Addr().String(), "error", err, "failures_before", held)
+			}
 			time.Sleep(acceptPause)
 			continue
 		}
-		if !s.track(conn) {
+		switch err := s.track(conn); {
+		case errors.Is(err, errFull):
 			_ = conn.Close()
-			return ErrServerClosed
+			s.refuse(err, nil)
+		case err != nil:
+			_ = conn.Close()
+			return err
+		default:
+			go s.serveConn(conn, ln.Addr())
 		}
-		go func() {
-			defer s.wg.Done()
-			defer s.untrack(conn)
-			s.serveConn(conn)
-		}()
 	}
 }
 
-// ServeConn serves one connection and blocks until it has ended. It closes conn.
+// ServeConn serves one connection and blocks until it has ended. It closes conn, at once if it is beyond the Limits. An
+// error means that conn was not served since the server is closed; how a connection ends is told to the Logger alone.
 func (s *Server) ServeConn(conn net.Conn) error {
-	if !s.track(conn) {
+	switch err := s.track(conn); {
+	case errors.Is(err, errFull):
 		_ = conn.Close()
-		return ErrServerClosed
+		s.refuse(err, nil)
+	case err != nil:
+		_ = conn.Close()
+		return err
+	default:
+		s.serveConn(conn, nil)
 	}
-	defer s.wg.Done()
-	defer s.untrack(conn)
-	s.serveConn(conn)
 	return nil
 }
 
-func (s *Server) serveConn(conn net.Conn) {
+// serveConn serves a connection that is tracked. listener is the address of the listener that it came by, or nil.
+func (s *Server) serveConn(conn net.Conn, listener net.Addr) {
+	defer s.wg.Done()
+	defer s.untrack(conn)
 	defer func() { _ = conn.Close() }()
 	defer func() {
 		// What a peer sends must never end the process, whatever fault of ours it finds.
 		if r := recover(); r != nil {
-			s.logger().Error("RTMP connection ended by a fault in the server", "remote", conn.RemoteAddr().String(), "fault", fmt.Sprint(r))
+			s.logger().Error("RTMP connection ended by a fault in the server", "remote", text(conn.RemoteAddr()), "fault", fmt.Sprint(r))
 		}
 	}()
-	if err := newConnection(s, conn).serve(); err != nil {
-		s.logger().Debug("RTMP connection ended", "remote", conn.RemoteAddr().String(), "error", err)
+	switch err := newConnection(s, conn, listener).serve(); {
+	case errors.Is(err, errFull):
+		s.refuse(err, conn.RemoteAddr())
+	case err != nil:
+		s.logger().Debug("RTMP connection ended", "remote", text(conn.RemoteAddr()), "error", err)
 	}
+}
+
+// refuse tells that a connection was refused, unless that was told just now: a flood must not fill the log too.
+func (s *Server) refuse(err error, remote net.Addr) {
+	held, ok := s.refusals.due()
+	if !ok {
+		return
+	}
+	args := []any{"error", err, "refused_before", held}
+	if remote != nil {
+		args = append(args, "remote", text(remote))
+	}
+	s.logger().Warn("refused an RTMP connection; if this is no attack, raise max_connections, "+
+		"or let the proxy in front tell the clients' addresses (proxy_protocol)", args...)
 }
 
 // Close closes all connections and waits until they have ended or ctx is done. Close the hub first to let clients be
@@ -136,18 +154,23 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-func (s *Server) track(conn net.Conn) bool {
+// track counts a connection among all, if there may be one more.
+func (s *Server) track(conn net.Conn) error {
+	limit := s.limits().Connections
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return ErrServerClosed
+	}
+	if exceeded(len(s.conns), limit) {
+		return fmt.Errorf("%w: %d", errFull, len(s.conns))
 	}
 	if s.conns == nil {
 		s.conns = make(map[net.Conn]struct{})
 	}
 	s.conns[conn] = struct{}{}
 	s.wg.Add(1)
-	return true
+	return nil
 }
 
 func (s *Server) untrack(conn net.Conn) {
@@ -156,11 +179,12 @@ func (s *Server) untrack(conn net.Conn) {
 	delete(s.conns, conn)
 }
 
-func (s *Server) timeouts() Timeouts {
-	if s.Timeouts == nil {
-		return DefaultTimeouts()
+func (s *Server) limits() Limits {
+	var l Limits
+	if s.Limits != nil {
+		l = s.Limits()
 	}
-	return s.Timeouts()
+	return l.withDefaults()
 }
 
 func (s *Server) logger() *slog.Logger {

@@ -28,12 +28,6 @@ const (
 	amfAVMPlus     = 17
 )
 
-// What a peer may make us decode.
-const (
-	maxAMFDepth  = 16
-	maxAMFValues = 8192
-)
-
 // ErrAMF is returned, wrapped, for values that are broken or beyond the bounds.
 var ErrAMF = errors.New("broken AMF0")
 
@@ -66,9 +60,13 @@ func (o Object) String(key string) string {
 }
 
 // DecodeAMF0 returns the values in b: float64, bool, string, nil (for null, undefined and unsupported), Object and []any.
-// Dates are numbers, XML is a string. Reference and AVM+ values are errors.
-func DecodeAMF0(b []byte) ([]any, error) {
-	d := amfDecoder{b: b, budget: maxAMFValues}
+// Dates are numbers, XML is a string. Reference and AVM+ values are errors, as is what goes beyond the default Limits; the
+// values before it are returned too.
+func DecodeAMF0(b []byte) ([]any, error) { return Limits{}.DecodeAMF0(b) }
+
+// DecodeAMF0 is the function of that name with these limits.
+func (l Limits) DecodeAMF0(b []byte) ([]any, error) {
+	d := newAMFDecoder(b, l)
 	var values []any
 	for d.pos < len(b) {
 		v, err := d.value(0)
@@ -83,7 +81,12 @@ func DecodeAMF0(b []byte) ([]any, error) {
 type amfDecoder struct {
 	b      []byte
 	pos    int
-	budget int
+	limits Limits
+	values int // decoded so far
+}
+
+func newAMFDecoder(b []byte, limits Limits) *amfDecoder {
+	return &amfDecoder{b: b, limits: limits.withDefaults()}
 }
 
 func (d *amfDecoder) fail(format string, args ...any) error {
@@ -100,11 +103,11 @@ func (d *amfDecoder) take(n int) ([]byte, error) {
 }
 
 func (d *amfDecoder) value(depth int) (any, error) {
-	if depth > maxAMFDepth {
-		return nil, d.fail("nested deeper than %d", maxAMFDepth)
+	if depth > d.limits.AMFDepth {
+		return nil, d.fail("nested deeper than %d", d.limits.AMFDepth)
 	}
-	if d.budget--; d.budget < 0 {
-		return nil, d.fail("more than %d values", maxAMFValues)
+	if d.values++; d.values > d.limits.AMFValues {
+		return nil, d.fail("more than %d values", d.limits.AMFValues)
 	}
 	marker, err := d.take(1)
 	if err != nil {
@@ -278,7 +281,7 @@ var objectMarkers = []byte{amfObject, amfECMAArray, amfTypedObject}
 // WithoutProperties returns a data message's body, an AMF0 string and an object or ECMA array, without the named
 // properties of the object. All other bytes stay as they are. What cannot be read is returned unchanged.
 func WithoutProperties(body []byte, names ...string) []byte {
-	d := amfDecoder{b: body, budget: maxAMFValues}
+	d := newAMFDecoder(body, Limits{})
 	if _, err := d.value(0); err != nil {
 		return body
 	}

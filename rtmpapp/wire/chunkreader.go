@@ -7,19 +7,8 @@ import (
 	"io"
 )
 
-// Limits bound what a peer may make us hold. A zero field means its default.
-type Limits struct {
-	Command      int // bytes of a message that is neither sound nor picture; default 64 KiB
-	Media        int // bytes of an audio, video or aggregate message, and of all unfinished ones; default 4 MiB
-	ChunkStreams int // chunk streams in use; default 64
-}
-
-// The defaults of Limits, and what a Media limit may be once a publisher is admitted.
+// What the chunks are made of.
 const (
-	DefaultCommandBytes  = 64 << 10
-	DefaultMediaBytes    = 4 << 20
-	AdmittedMediaBytes   = 16 << 20
-	DefaultChunkStreams  = 64
 	defaultChunkSize     = 128      // RTMP 1.0, 5.4.1
 	maxChunkSize         = 0xffffff // no message is longer
 	unreadBuffer         = 16 << 10
@@ -27,19 +16,6 @@ const (
 	chunkHeaderTypes     = 4
 	largestMessageHeader = 11
 )
-
-func (l Limits) withDefaults() Limits {
-	if l.Command == 0 {
-		l.Command = DefaultCommandBytes
-	}
-	if l.Media == 0 {
-		l.Media = DefaultMediaBytes
-	}
-	if l.ChunkStreams == 0 {
-		l.ChunkStreams = DefaultChunkStreams
-	}
-	return l
-}
 
 // A ChunkReader joins chunks to messages. It obeys SetChunkSize and Abort itself and returns them too. It is for one
 // goroutine.

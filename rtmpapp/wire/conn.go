@@ -15,7 +15,8 @@ const (
 	WriteChunkSize = 60000
 	WindowSize     = 2_500_000
 	replyTimeout   = 10 * time.Second
-	minWindow      = 4 << 10 // a peer that wants an acknowledgement for less is not obeyed
+	minWindow      = 4 << 10 // who wants an acknowledgement for less gets one for so much
+	maxWindow      = 1 << 31 // a number that is negative to others; nobody means to wait that long
 )
 
 // A Conn is a connection after its handshake: it reads and writes messages, acknowledges what it reads and answers pings.
@@ -67,9 +68,7 @@ func (c *Conn) ReadMessage() (Message, error) {
 		switch m.Type {
 		case TypeSetChunkSize, TypeAbort, TypeAck, TypeSetPeerBandwidth:
 		case TypeWindowAckSize:
-			if len(m.Body) >= 4 {
-				c.window = max(minWindow, int64(binary.BigEndian.Uint32(m.Body)))
-			}
+			c.setWindow(m.Body)
 		case TypeUserControl:
 			if err := c.control(m); err != nil {
 				return m, err
@@ -77,6 +76,16 @@ func (c *Conn) ReadMessage() (Message, error) {
 		default:
 			return m, nil
 		}
+	}
+}
+
+// setWindow takes the window that a peer wants. What cannot be meant leaves the one in force.
+func (c *Conn) setWindow(body []byte) {
+	if len(body) < 4 {
+		return
+	}
+	if n := int64(binary.BigEndian.Uint32(body)); n > 0 && n < maxWindow {
+		c.window = max(n, minWindow)
 	}
 }
 

@@ -91,6 +91,26 @@ func TestConnAcknowledges(t *testing.T) {
 	equal(t, "second", <-acks, "3/0@0:"+string(be32(32+10*message)))
 }
 
+// A window that cannot be meant leaves the one in force, which is of 2.5 MB.
+func TestConnKeepsItsWindow(t *testing.T) {
+	const half = 1_250_000
+	for _, window := range []string{"\x00\x00\x00\x00", "\xff\xff\xff\xff", "\x80\x00\x00\x00", "\x00\x01"} {
+		c, peer, said := pipe(t)
+		go func() {
+			say(t, peer, setChunkSize(half), type0(2, 0, len(window), wire.TypeWindowAckSize, 0, window))
+			say(t, peer, type0(4, 1, half, audio, 1, long(half)))
+			say(t, peer, type0(4, 1, half, audio, 1, long(half)))
+		}()
+		ack := make(chan string, 1)
+		go func() { ack <- hear(t, said) }()
+		for range 2 {
+			_, err := c.ReadMessage()
+			isErr(t, "read", err, nil)
+		}
+		equal(t, "acknowledged", <-ack, "3/0@0:"+string(be32(uint32(16+12+len(window)+2*(12+half)))))
+	}
+}
+
 func TestConnWrites(t *testing.T) {
 	c, _, said := pipe(t)
 	go func() {
