@@ -84,6 +84,9 @@ func (a *Access) restricts() bool {
 // admit implements live.Guard.
 func (a *Access) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
 	address := addressOf(r)
+	if len(a.deny) > 0 && !address.IsValid() {
+		return live.Refuse(live.ErrDenied, "you may not %s, since your address is not known and some are denied", a.action)
+	}
 	if a.deny.contain(address) {
 		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
 	}
@@ -105,12 +108,12 @@ func (a *Access) checkOrigin(r *live.Request) error {
 				"add a publish block with allow, match or authenticate to admit it", zap.Stringer("address", address))
 		})
 		return live.Refuse(live.ErrDenied,
-			"without a publish rule this server takes publishers from loopback and private addresses only, not from %s", address)
+			"without a publish rule this server takes publishers from loopback and private addresses only, not from %s", place(address))
 	}
 	if a.allow.contain(address) {
 		return nil
 	}
-	if len(a.matchers) > 0 {
+	if len(a.matchers) > 0 && address.IsValid() { // else "not remote_ip" would let in whom nobody knows
 		ok, err := a.matchers.AnyMatchWithError(syntheticRequest(r))
 		if err != nil {
 			return fmt.Errorf("matching: %w", err)
@@ -119,7 +122,7 @@ func (a *Access) checkOrigin(r *live.Request) error {
 			return nil
 		}
 	}
-	return live.Refuse(live.ErrDenied, "no rule lets you %s from %s", a.action, address)
+	return live.Refuse(live.ErrDenied, "no rule lets you %s from %s", a.action, place(address))
 }
 
 // authenticate asks one authenticator after the other until one accepts.
@@ -161,13 +164,15 @@ func syntheticRequest(r *live.Request) *http.Request {
 	return req
 }
 
-// addressOf returns the address of a client, IPv4 as such. A client without one has come by a Unix socket, so it is on
-// this machine.
-func addressOf(r *live.Request) netip.Addr {
-	if address := r.Remote.Addr(); address.IsValid() {
-		return address.Unmap()
+// addressOf returns the address of a client, IPv4 as such, and an invalid one where it is not known.
+func addressOf(r *live.Request) netip.Addr { return r.Remote.Addr().Unmap() }
+
+// place names an address for people.
+func place(a netip.Addr) string {
+	if !a.IsValid() {
+		return "an address that this server does not understand"
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return a.String()
 }
 
 // setPlaceholders makes the {rtmp.*} placeholders known to repl.
@@ -181,7 +186,11 @@ func setPlaceholders(repl *caddy.Replacer, r *live.Request) {
 	repl.Set("rtmp.stream", r.Key.Name)
 	repl.Set("rtmp.action", r.Action.String())
 	repl.Set("rtmp.protocol", r.Protocol)
-	repl.Set("rtmp.remote_ip", addressOf(r).String())
+	ip := ""
+	if address := addressOf(r); address.IsValid() {
+		ip = address.String()
+	}
+	repl.Set("rtmp.remote_ip", ip)
 }
 
 // ranges is a set of address ranges.
@@ -224,9 +233,10 @@ func parseRanges(list []string) (ranges, error) {
 	return set, nil
 }
 
+// contain tells whether a range holds an address. One that is not known is held by the range of all addresses alone.
 func (r ranges) contain(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	return slices.ContainsFunc(r, func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(r, func(p netip.Prefix) bool { return p.Contains(a) || !a.IsValid() && p.Bits() == 0 })
 }
 
 // admit implements live.Policy for all apps.

@@ -62,7 +62,7 @@ func TestPublishRules(t *testing.T) {
 			{"fd12::1", "", nil},
 			{"fe80::1%eth0", "", nil},
 			{"::ffff:10.1.2.3", "", nil},
-			{"", "", nil}, // of a Unix socket
+			{"", "", live.ErrDenied}, // not known
 			{public, "", live.ErrDenied},
 			{"172.32.0.1", "", live.ErrDenied},
 			{"100.64.0.1", "", live.ErrDenied},
@@ -82,7 +82,7 @@ func TestPublishRules(t *testing.T) {
 			{local, "", live.ErrDenied}, // what is allowed is said
 		}},
 		"deny only": {"publish {\ndeny 10.0.0.0/8\n}", []visit{
-			{local, "", nil}, {private, "", live.ErrDenied}, {"::ffff:10.1.2.3", "", live.ErrDenied}, {public, "", live.ErrDenied},
+			{local, "", nil}, {private, "", live.ErrDenied}, {"::ffff:10.1.2.3", "", live.ErrDenied}, {public, "", live.ErrDenied}, {"", "", live.ErrDenied},
 		}},
 		"deny goes before allow": {"publish {\nallow all\ndeny 198.51.100.7\n}", []visit{
 			{public, "", live.ErrDenied}, {"198.51.100.8", "", nil},
@@ -94,7 +94,7 @@ func TestPublishRules(t *testing.T) {
 			{public, "", nil}, {"::ffff:198.51.100.7", "", nil}, {local, "", live.ErrDenied}, {public6, "", live.ErrDenied},
 		}},
 		"match client_ip": {"publish {\nmatch client_ip private_ranges\n}", []visit{
-			{private, "", nil}, {"", "", nil}, {public, "", live.ErrDenied},
+			{private, "", nil}, {"", "", live.ErrDenied}, {public, "", live.ErrDenied},
 		}},
 		"match query": {"publish {\nmatch query key=open\n}", []visit{
 			{public, "key=open", nil}, {public, "key=shut", live.ErrDenied}, {private, "", live.ErrDenied},
@@ -105,7 +105,7 @@ func TestPublishRules(t *testing.T) {
 		"match all of a block": {"publish {\nmatch {\nquery key=open\nremote_ip 10.0.0.0/8\n}\n}", []visit{
 			{private, "key=open", nil}, {private, "", live.ErrDenied}, {public, "key=open", live.ErrDenied},
 		}},
-		"match not":          {"publish {\nmatch not remote_ip 10.0.0.0/8\n}", []visit{{public, "", nil}, {private, "", live.ErrDenied}}},
+		"match not":          {"publish {\nmatch not remote_ip 10.0.0.0/8\n}", []visit{{public, "", nil}, {private, "", live.ErrDenied}, {"", "", live.ErrDenied}}},
 		"match the path":     {"publish {\nmatch path /live/cam*\n}", []visit{{public, "", nil}}},
 		"match another path": {"publish {\nmatch path /live/radio*\n}", []visit{{local, "", live.ErrDenied}}},
 		"match the method":   {"publish {\nmatch method PUBLISH\n}", []visit{{public, "", nil}}},

@@ -49,6 +49,9 @@ type App struct {
 	// ConnectTimeout bounds the time from the handshake to the publish or play command. Default: 10s.
 	ConnectTimeout caddy.Duration `json:"connect_timeout,omitempty"`
 
+	// Limits bound the number of connections and the size of what clients send. Default: those of Limits.
+	Limits *Limits `json:"limits,omitempty"`
+
 	ctx       caddy.Context
 	logger    *zap.Logger
 	slogger   *slog.Logger
@@ -71,6 +74,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.slogger = ctx.Slogger()
 	a.setDefaults()
 	if err := a.checkDurations(); err != nil {
+		return err
+	}
+	if err := a.Limits.validate(); err != nil {
 		return err
 	}
 	for name, s := range a.Servers {
@@ -106,6 +112,9 @@ func (a *App) setDefaults() {
 	if len(a.Applications) == 0 {
 		a.Applications = map[string]*Application{anyApplication: {}}
 	}
+	if a.Limits == nil {
+		a.Limits = new(Limits)
+	}
 	for name, s := range a.Servers { // null in JSON
 		if s == nil {
 			a.Servers[name] = new(Server)
@@ -116,10 +125,9 @@ func (a *App) setDefaults() {
 			a.Applications[name] = new(Application)
 		}
 	}
-	timeouts := rtmpapp.DefaultTimeouts()
 	setDefault(&a.ShutdownGrace, time.Duration(defaultShutdownGrace))
-	setDefault(&a.HandshakeTimeout, timeouts.Handshake)
-	setDefault(&a.ConnectTimeout, timeouts.Connect)
+	setDefault(&a.HandshakeTimeout, rtmpapp.DefaultHandshakeTimeout)
+	setDefault(&a.ConnectTimeout, rtmpapp.DefaultConnectTimeout)
 }
 
 func (a *App) checkDurations() error {

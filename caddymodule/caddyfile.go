@@ -85,6 +85,10 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
+//		max_connections   <all>|off [<per_address>|off [<unauthenticated_per_address>|off]]
+//		max_message       <command_size> [<media_size> [<admitted_media_size>]]
+//		max_chunk_streams <count>
+//		max_amf           <depth> [<values>]
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
@@ -97,6 +101,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),
+		"max_connections":   a.limitsOption(connectionLimits),
+		"max_message":       a.limitsOption(messageLimits),
+		"max_chunk_streams": a.limitsOption(chunkStreamLimits),
+		"max_amf":           a.limitsOption(amfLimits),
 	})
 }
 

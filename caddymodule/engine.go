@@ -58,7 +58,7 @@ func releaseEngine() error {
 
 func newEngine() *engine {
 	e := &engine{hub: new(live.Hub), server: serverID(), service: stats.NewID(8)}
-	e.rtmp = &rtmpapp.Server{Hub: e.hub, Timeouts: e.timeouts, Logger: e.logger}
+	e.rtmp = &rtmpapp.Server{Hub: e.hub, Limits: e.limits, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
@@ -142,11 +142,11 @@ func (e *engine) Destruct() error {
 // cutOffTime is how long a connection may take to end once it was closed.
 const cutOffTime = time.Second
 
-func (e *engine) timeouts() rtmpapp.Timeouts {
+func (e *engine) limits() rtmpapp.Limits {
 	if a := e.current.Load(); a != nil {
-		return rtmpapp.Timeouts{Handshake: time.Duration(a.HandshakeTimeout), Connect: time.Duration(a.ConnectTimeout)}
+		return a.limits()
 	}
-	return rtmpapp.DefaultTimeouts()
+	return rtmpapp.Limits{}
 }
 
 func (e *engine) logger() *slog.Logger {

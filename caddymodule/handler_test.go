@@ -217,8 +217,8 @@ func TestUnixSockets(t *testing.T) {
 	for _, s := range b.sessions() {
 		seen[s.Remote.Addr().String()] = true
 	}
-	if !seen["198.51.100.7"] {
-		t.Errorf("sessions from %v, want one from 198.51.100.7", seen)
+	if !seen["198.51.100.7"] || !seen["127.0.0.1"] || len(seen) != 2 {
+		t.Errorf("sessions from %v, want some from 127.0.0.1 and one from 198.51.100.7", seen)
 	}
 }
 
@@ -385,6 +385,10 @@ func TestRefusedConfigurations(t *testing.T) {
 		"names without policy":  {server(`{"automate_names":["localhost"]}`), "needs tls_connection_policies"},
 		"null policy":           {server(`{"tls_connection_policies":[null]}`), "is null"},
 		"unknown field":         {live(`{"gopcache":{}}`), "gopcache"},
+		"small commands":        {rtmp(`{"limits":{"command_size":100}}`), "command_size is 100; it must be from 1024"},
+		"long media":            {rtmp(`{"limits":{"admitted_media_size":16777217}}`), "admitted_media_size is 16777217"},
+		"few chunk streams":     {rtmp(`{"limits":{"chunk_streams":1}}`), "chunk_streams is 1"},
+		"negative depth":        {rtmp(`{"limits":{"amf_depth":-1}}`), "amf_depth is -1"},
 		"negative grace":        {rtmp(`{"shutdown_grace":"-1s"}`), "negative"},
 		"negative wait":         {live(`{"wait":"-1s"}`), "negative"},
 		"negative idle_timeout": {live(`{"idle_timeout":"-1s"}`), "negative"},

@@ -47,7 +47,8 @@ type Request struct {
 
 	// Query is the raw query of the stream's name or URL, without "?". Guards find tokens in it.
 	Query string
-	// Remote is the client's address, as far as it can be trusted.
+	// Remote is the client's address, as far as it can be trusted; 127.0.0.1, port 0, for a client of a Unix socket. It is
+	// not valid where the address is not known: such a client must not be taken for one on this machine.
 	Remote netip.AddrPort
 	// Host is the host name that the client asked for, without port.
 	Host string

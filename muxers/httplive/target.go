@@ -43,10 +43,22 @@ func hostname(hostport string) string {
 	return hostport
 }
 
+// remoteOf returns the address of r's client, IPv4 as such. A client of a Unix socket, as its listener tells, is on this
+// machine. Any other whose address is not understood has none.
+func remoteOf(r *http.Request) netip.AddrPort {
+	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
+	}
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local != nil && strings.HasPrefix(local.Network(), "unix") {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	}
+	return netip.AddrPort{}
+}
+
 // Request returns what r asks for as a viewer of key. r.RemoteAddr must be the client's true address, as far as it can be
 // known.
 func Request(r *http.Request, protocol string, key live.Key) live.Request {
-	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -56,7 +68,7 @@ func Request(r *http.Request, protocol string, key live.Key) live.Request {
 		Protocol:  protocol,
 		Key:       key,
 		Query:     r.URL.RawQuery,
-		Remote:    netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()),
+		Remote:    remoteOf(r),
 		Host:      hostname(r.Host),
 		TCURL:     scheme + "://" + r.Host + "/" + key.App,
 		PageURL:   r.Referer(),
