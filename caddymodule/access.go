@@ -85,7 +85,7 @@ func (a *Access) restricts() bool {
 func (a *Access) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
 	address := addressOf(r)
 	if len(a.deny) > 0 && !address.IsValid() {
-		return live.Refuse(live.ErrDenied, "you may not %s, since your address is not known and some are denied", a.action)
+		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s, since your address is not known and some are denied", a.action)
 	}
 	if a.deny.contain(address) {
 		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)

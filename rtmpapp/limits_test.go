@@ -157,9 +157,9 @@ func TestRemoteAddresses(t *testing.T) {
 		{nil, nil, "invalid AddrPort"},
 	} {
 		var remote string
-		w := newWorld(t, nil, func(_ context.Context, r *live.Request) error {
+		w := newWorld(t, nil, func(_ context.Context, r *live.Request) (live.Grant, error) {
 			remote = r.Remote.String()
-			return errors.New("enough")
+			return live.Grant{}, errors.New("enough")
 		})
 		ours, theirs := net.Pipe()
 		go func() { _ = w.ServeConn(&caller{theirs, c.remote, c.local}) }()
@@ -223,7 +223,7 @@ func TestFloodInTheLog(t *testing.T) {
 		w.Logger = func() *slog.Logger { return slog.New(slog.NewTextHandler(&log, nil)) }
 		w.limit(rtmpapp.Limits{UnauthenticatedPerAddress: 1, Connections: 2, Handshake: time.Hour})
 		from := tcp("192.0.2.7")
-		w.call(from)
+		equal(t, "turned away", turnedAway(w.call(from)), false)
 		for range 100 {
 			equal(t, "turned away", turnedAway(w.call(from)), true)
 		}
@@ -231,7 +231,7 @@ func TestFloodInTheLog(t *testing.T) {
 		contains(t, "log", log.String(), "192.0.2.7:50000")
 		contains(t, "log", log.String(), "neither publish nor play")
 		time.Sleep(10 * time.Second)
-		w.call(tcp("192.0.2.8"))
+		equal(t, "turned away", turnedAway(w.call(tcp("192.0.2.8"))), false)
 		equal(t, "turned away", turnedAway(w.call(tcp("192.0.2.9"))), true) // of all
 		equal(t, "lines", strings.Count(log.String(), "\n"), 2)
 		contains(t, "log", log.String(), "refused_before=99")
