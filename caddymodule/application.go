@@ -49,6 +49,10 @@ type Application struct {
 	// IdleTimeout ends a publisher that has sent no media for so long. Default: 10s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
+	// KickoffForIdle ends a publisher whose stream nobody has watched for so long. Viewers of HLS without sessions do not
+	// count. Default: 0, which lets it publish on.
+	KickoffForIdle caddy.Duration `json:"kickoff_for_idle,omitempty"`
+
 	// ReconnectWindow keeps viewers attached for so long after the publisher has gone, so that they go on when it comes
 	// back. Default: 0, which ends them with the publisher.
 	ReconnectWindow caddy.Duration `json:"reconnect_window,omitempty"`
@@ -179,6 +183,7 @@ func (a *Application) setRules() error {
 		{&r.WriteTimeout, a.WriteTimeout},
 		{&r.FirstPacketTimeout, a.FirstPacketTimeout},
 		{&r.IdleTimeout, a.IdleTimeout},
+		{&r.KickoffForIdle, a.KickoffForIdle},
 		{&r.ReconnectWindow, a.ReconnectWindow},
 	} {
 		if d.from < 0 {

@@ -75,6 +75,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //			wait                 <duration>
 //			first_packet_timeout <duration>
 //			idle_timeout         <duration>
+//			kickoff_for_idle     <duration>
 //			reconnect_window     <duration>
 //			hls {
 //				segment  <duration>
@@ -171,6 +172,7 @@ func (a *App) parseApplication(d *caddyfile.Dispenser) error {
 		"wait":                 app.parseWait,
 		"first_packet_timeout": durationOption(&app.FirstPacketTimeout),
 		"idle_timeout":         durationOption(&app.IdleTimeout),
+		"kickoff_for_idle":     durationOption(&app.KickoffForIdle),
 		"reconnect_window":     durationOption(&app.ReconnectWindow),
 		"hls":                  app.parseHLS,
 	})

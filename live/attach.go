@@ -54,6 +54,7 @@ func (s *Stream) take(p *Publisher) (old *Publisher) {
 	s.time.seam()
 	s.stopGap()
 	s.goOnAir()
+	s.watch()
 	return old
 }
 
@@ -80,6 +81,7 @@ func (h *Hub) bind(ses *Session, s *Stream) {
 	ses.counters.parent = &s.counters
 	s.mu.Lock()
 	s.sessions[ses] = struct{}{}
+	s.countViewers(ses, 1)
 	s.mu.Unlock()
 	h.sessions[ses.ID] = ses
 }
@@ -155,6 +157,7 @@ func (s *Stream) drop(ses *Session) (was, over bool) {
 		return false, false
 	}
 	delete(s.sessions, ses)
+	defer s.countViewers(ses, -1)
 	if p := s.publisher; p != nil && p.session == ses {
 		s.publisher = nil
 		return true, !s.startGap()

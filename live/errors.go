@@ -25,8 +25,10 @@ var (
 	ErrRemoved  = errors.New("app removed by a new configuration")
 	ErrSlow     = errors.New("viewer too slow")
 	ErrIdle     = errors.New("publisher silent for too long")
-	ErrEnded    = errors.New("stream ended") // a viewer's, whose publisher has left
-	ErrExpired  = errors.New("permission expired")
+
+	ErrUnwatched = errors.New("nobody has watched the stream for too long")
+	ErrEnded     = errors.New("stream ended") // a viewer's, whose publisher has left
+	ErrExpired   = errors.New("permission expired")
 )
 
 // A Refusal says why a session was refused. Kind is one of this package's errors, so that a protocol can choose its
@@ -53,7 +55,7 @@ func Description(err error) string {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.Description
 	}
-	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded, ErrExpired} {
+	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded, ErrExpired, ErrUnwatched} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

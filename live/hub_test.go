@@ -269,6 +269,43 @@ func TestKickEndsAndCloseDetaches(t *testing.T) {
 	equal(t, "gone", h.Kick(p.Session().ID), false)
 }
 
+// TestKickoffForIdle ends a publisher that nobody watches, counted from when the last viewer has left.
+func TestKickoffForIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules := func(r *live.Rules) { r.KickoffForIdle = time.Minute }
+		h := newHub(rules)
+		p := livetest.Publish(t, h, livetest.Key)
+		ended := func(what string, want error) {
+			t.Helper()
+			synctest.Wait()
+			isErr(t, what, p.Session().Err(), want)
+		}
+		time.Sleep(59 * time.Second)
+		viewer := livetest.Play(t, h, livetest.Key)
+		other := livetest.Play(t, h, livetest.Key)
+		time.Sleep(time.Hour)
+		ended("watched", nil)
+		viewer.Close(nil)
+		time.Sleep(time.Hour)
+		ended("watched by another", nil)
+		other.Close(nil)
+		time.Sleep(59 * time.Second)
+		ended("unwatched", nil)
+		h.Activate(&live.Policy{Rules: rulesOf(rules)})
+		time.Sleep(time.Second)
+		ended("for a minute", live.ErrUnwatched)
+		p.Close(nil)
+
+		p = livetest.Publish(t, h, livetest.Key)
+		time.Sleep(59 * time.Second)
+		h.Activate(&live.Policy{Rules: rulesOf(func(r *live.Rules) { r.KickoffForIdle = 2 * time.Minute })})
+		time.Sleep(119 * time.Second)
+		ended("under another limit", nil)
+		time.Sleep(time.Second)
+		ended("under another limit", live.ErrUnwatched)
+	})
+}
+
 func TestReconnectWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, rec := watched(func(r *live.Rules) { r.ReconnectWindow = 5 * time.Second })

@@ -44,6 +44,8 @@ type Rules struct {
 	// FirstPacketTimeout and IdleTimeout end a publisher that sends no media after its start, or falls silent.
 	FirstPacketTimeout time.Duration
 	IdleTimeout        time.Duration
+	// KickoffForIdle ends a publisher whose stream has had no viewer for so long. 0 never does. It is SRS's name.
+	KickoffForIdle time.Duration
 	// Wait is how long an HTTP viewer waits for a publisher before it is told that there is none.
 	Wait time.Duration
 	// ReconnectWindow keeps viewers attached for that long after the publisher has gone. 0 ends them with it.

@@ -34,6 +34,7 @@ type Stream struct {
 	gap       *time.Timer   // ends the stream if no publisher comes back
 	sessions  map[*Session]struct{}
 	feeds     map[feedID]*Feed
+	unwatched unwatched
 }
 
 func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
@@ -173,7 +174,15 @@ func (s *Stream) awaited() error {
 }
 
 // setRules puts new rules in force.
-func (s *Stream) setRules(r Rules) { s.rules.Store(&r) }
+func (s *Stream) setRules(r Rules) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit := s.rules.Load().KickoffForIdle; limit != r.KickoffForIdle && s.unwatched.timer != nil {
+		s.unwatched.publisher = nil // begin anew, with the new limit
+	}
+	s.rules.Store(&r)
+	s.watch()
+}
 
 // Feed returns the feed of the given format and tracks, which is made with newMuxer if there is none. format must tell
 // muxers apart that write different bytes of the same frames.

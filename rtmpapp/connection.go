@@ -252,20 +252,25 @@ func (c *connection) handle(m wire.Message) error {
 // amf0Follows is the byte before the AMF0 values of an AMF3 message. Some encoders leave it out.
 var amf0Follows = []byte{0}
 
-// deadlineStep is how old a read deadline may get before it is set anew.
-const deadlineStep = time.Second
+// A read deadline is set anew only when it is older than a part of the limit, and at most maxDeadlineAge: often enough that
+// nobody is cut off much before the limit, and not with every message.
+const (
+	deadlineAgePart = 16
+	maxDeadlineAge  = time.Second
+)
 
-// setReadDeadline lets the next reads take until limit from now, at most deadlineStep longer. Zero lifts the deadline.
+// setReadDeadline lets the next reads take until limit from now, or a sixteenth less. Zero lifts the deadline.
 func (c *connection) setReadDeadline(limit time.Duration) {
 	now := time.Now()
 	c.patience = limit
 	if limit <= 0 {
 		c.deadline = time.Time{}
 	} else {
-		if d := c.deadline.Sub(now); d >= limit && d <= limit+deadlineStep {
+		age := min(limit/deadlineAgePart, maxDeadlineAge)
+		if d := c.deadline.Sub(now); d >= limit-age && d <= limit {
 			return
 		}
-		c.deadline = now.Add(limit + deadlineStep)
+		c.deadline = now.Add(limit)
 	}
 	_ = c.net.SetReadDeadline(c.deadline)                   // a connection that fails here fails at the next read
 	if ses := c.session(); ses != nil && ses.Err() != nil { // it may have ended in between

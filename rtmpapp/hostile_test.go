@@ -113,8 +113,10 @@ func commandAttacks() []attack {
 		"nothing": nil, "a number": -1, "no number": float64(int64(-1) << 62), "a boolean": true, "an object": wire.Object{{Key: "a"}},
 		"a text": "demo", "a long text": strings.Repeat("x", 15_000), "an array": wire.ECMAArray{{Key: "1", Value: 1}},
 	}
-	for _, name := range []string{"deleteStream", "closeStream", "FCUnpublish", "releaseStream", "FCPublish", "createStream",
-		"getStreamLength", "_checkbw", "pause", "seek", "receiveVideo", "_result", "_error", "onStatus", "", "nonsense"} {
+	for _, name := range []string{
+		"deleteStream", "closeStream", "FCUnpublish", "releaseStream", "FCPublish", "createStream",
+		"getStreamLength", "_checkbw", "pause", "seek", "receiveVideo", "_result", "_error", "onStatus", "", "nonsense",
+	} {
 		say := chunks(wire.Command(1, name), wire.Command(1, name, 0), wire.Command(1, name, "9", "x"), wire.Command(0xffffffff, name, 9, nil))
 		for _, arg := range odd {
 			say = append(say, chunks(wire.Command(1, name, 9, nil, arg), wire.Command(1, name, -9, arg, arg, arg, arg))...)
