@@ -241,9 +241,9 @@ func (r ranges) contain(a netip.Addr) bool {
 
 // admit implements live.Policy for all apps.
 func (a *App) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
-	app := a.application(r.Key.App)
+	app := a.application(r.Key)
 	if app == nil {
-		return live.Grant{}, live.Refuse(live.ErrApp, "there is no app %q on this server", r.Key.App)
+		return live.Grant{}, errNoApplication(r.Key)
 	}
 	if r.Action == live.ActionPublish {
 		return app.Publish.admit(ctx, r)

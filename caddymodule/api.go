@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/stats"
 )
 
@@ -58,11 +56,6 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 		AllowJSONPChanges: h.Auth.byToken,
 	}
 	return nil
-}
-
-// hlsFragment tells that every vhost has HLS, and how long its segments are by default.
-func (e *engine) hlsFragment(string) (fragment time.Duration, enabled bool) {
-	return e.hlsConfig(live.Key{App: anyApplication}).Segment, true
 }
 
 // ServeHTTP answers an API request of an authenticated caller, or passes on. A CORS preflight goes before authentication,

@@ -36,9 +36,14 @@ type App struct {
 	// Servers are the listeners for RTMP, by a name of your choice. Default: one on `:1935`.
 	Servers map[string]*Server `json:"servers,omitempty"`
 
-	// Applications are the RTMP apps, by name: the first part of a stream's path. `*` stands for every app that has no
-	// entry of its own. Default: `*` with its defaults, so that every app exists.
+	// Applications are the RTMP apps of the default vhost, by name: the first part of a stream's path. `*` stands for every
+	// app that has no entry of its own. Default: `*` with its defaults, so that every app exists; none if there are Vhosts,
+	// so that only their names are served.
 	Applications map[string]*Application `json:"applications,omitempty"`
+
+	// Vhosts are name spaces of their own, by their host name. Clients whose host is none of their names meet on the default
+	// vhost, `__defaultVhost__`, whichever name each of them uses. Default: none.
+	Vhosts map[string]*Vhost `json:"vhosts,omitempty"`
 
 	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
 	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
@@ -52,14 +57,15 @@ type App struct {
 	// Limits bound the number of connections and the size of what clients send. Default: those of Limits.
 	Limits *Limits `json:"limits,omitempty"`
 
-	ctx       caddy.Context
-	logger    *zap.Logger
-	slogger   *slog.Logger
-	engine    *engine
-	policy    *live.Policy
-	listeners []net.Listener
-	started   bool
-	released  bool // the engine was given back
+	ctx        caddy.Context
+	logger     *zap.Logger
+	slogger    *slog.Logger
+	engine     *engine
+	policy     *live.Policy
+	vhostNames map[string]string // all names of vhosts, to the first of each
+	listeners  []net.Listener
+	started    bool
+	released   bool // the engine was given back
 }
 
 // CaddyModule returns the Caddy module information.
@@ -84,10 +90,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("server %q: %w", name, err)
 		}
 	}
-	for name, app := range a.Applications {
-		if err := app.provision(ctx, a.logger.With(zap.String("app", name))); err != nil {
-			return fmt.Errorf("application %q: %w", name, err)
-		}
+	if err := provisionApplications(ctx, a.Applications, a.logger); err != nil {
+		return err
+	}
+	if err := a.provisionVhosts(ctx); err != nil {
+		return err
 	}
 	if err := a.awaitStopping(ctx); err != nil {
 		return err
@@ -95,6 +102,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.policy = &live.Policy{
 		Guard:    live.GuardFunc(a.admit),
 		Observer: live.ObserverFunc(a.observe),
+		Vhosts:   a.vhostNames,
 		Rules:    a.rules,
 	}
 	engine, err := loadEngine()
@@ -109,8 +117,8 @@ func (a *App) setDefaults() {
 	if len(a.Servers) == 0 {
 		a.Servers = map[string]*Server{"srv0": {Listen: []string{defaultListen}}}
 	}
-	if len(a.Applications) == 0 {
-		a.Applications = map[string]*Application{anyApplication: {}}
+	if len(a.Vhosts) == 0 {
+		a.Applications = withDefaultApplication(a.Applications)
 	}
 	if a.Limits == nil {
 		a.Limits = new(Limits)
@@ -118,11 +126,6 @@ func (a *App) setDefaults() {
 	for name, s := range a.Servers { // null in JSON
 		if s == nil {
 			a.Servers[name] = new(Server)
-		}
-	}
-	for name, app := range a.Applications {
-		if app == nil {
-			a.Applications[name] = new(Application)
 		}
 	}
 	setDefault(&a.ShutdownGrace, time.Duration(defaultShutdownGrace))

@@ -231,23 +231,15 @@ func (h *HLS) check() error {
 	return nil
 }
 
-// application returns the application of a name, nil if there is none.
-func (a *App) application(name string) *Application {
-	if app := a.Applications[name]; app != nil && name != anyApplication {
-		return app
-	}
-	return a.Applications[anyApplication]
-}
-
 // rules implements live.Policy. While a reload is under way the streams of an app that a lacks keep the rules of the
 // generation before, since the reload may yet fail; the guard admits nobody to them any more.
 func (a *App) rules(k live.Key) (live.Rules, error) {
-	app := a.application(k.App)
+	app := a.application(k)
 	if app == nil {
-		app = a.engine.application(k.App)
+		app = a.engine.application(k)
 	}
 	if app == nil {
-		return live.Rules{}, live.Refuse(live.ErrApp, "there is no app %q on this server", k.App)
+		return live.Rules{}, errNoApplication(k)
 	}
 	return app.rules, nil
 }

@@ -83,6 +83,11 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //				sessions on|off
 //			}
 //		}
+//		vhost <name> [<alias...>] {
+//			app <name> {
+//				...
+//			}
+//		}
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
@@ -96,9 +101,13 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	if a.Applications == nil {
+		a.Applications = make(map[string]*Application)
+	}
 	return parseBlock(d, "rtmp", map[string]option{
 		"server":            a.parseServer,
-		"app":               a.parseApplication,
+		"app":               applicationOption(a.Applications),
+		"vhost":             a.parseVhost,
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),
@@ -152,38 +161,23 @@ func (s *Server) parseWrappers(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (a *App) parseApplication(d *caddyfile.Dispenser) error {
-	var name string
-	if !d.AllArgs(&name) {
-		return d.ArgErr()
-	}
-	if a.Applications[name] != nil {
-		return d.Errf("the app %q is configured already", name)
-	}
-	app := new(Application)
-	err := parseBlock(d, "app", map[string]option{
-		"publish":              accessOption(&app.Publish),
-		"play":                 accessOption(&app.Play),
-		"on_conflict":          textOption(&app.OnConflict, checkConflict),
-		"latency":              textOption(&app.Latency, checkLatency),
-		"gop_cache":            app.parseGOPCache,
-		"lag":                  app.parseLag,
-		"write_timeout":        durationOption(&app.WriteTimeout),
-		"wait":                 app.parseWait,
-		"first_packet_timeout": durationOption(&app.FirstPacketTimeout),
-		"idle_timeout":         durationOption(&app.IdleTimeout),
-		"kickoff_for_idle":     durationOption(&app.KickoffForIdle),
-		"reconnect_window":     durationOption(&app.ReconnectWindow),
-		"hls":                  app.parseHLS,
+// parse parses an app's block, which opens next.
+func (a *Application) parse(d *caddyfile.Dispenser) error {
+	return parseBlock(d, "app", map[string]option{
+		"publish":              accessOption(&a.Publish),
+		"play":                 accessOption(&a.Play),
+		"on_conflict":          textOption(&a.OnConflict, checkConflict),
+		"latency":              textOption(&a.Latency, checkLatency),
+		"gop_cache":            a.parseGOPCache,
+		"lag":                  a.parseLag,
+		"write_timeout":        durationOption(&a.WriteTimeout),
+		"wait":                 a.parseWait,
+		"first_packet_timeout": durationOption(&a.FirstPacketTimeout),
+		"idle_timeout":         durationOption(&a.IdleTimeout),
+		"kickoff_for_idle":     durationOption(&a.KickoffForIdle),
+		"reconnect_window":     durationOption(&a.ReconnectWindow),
+		"hls":                  a.parseHLS,
 	})
-	if err != nil {
-		return err
-	}
-	if a.Applications == nil {
-		a.Applications = make(map[string]*Application)
-	}
-	a.Applications[name] = app
-	return nil
 }
 
 func checkConflict(s string) error {

@@ -40,7 +40,8 @@ func parsePlay(create func() playHandler) httpcaddyfile.UnmarshalHandlerFunc {
 // UnmarshalCaddyfile sets up the handler from tokens.
 //
 //	rtmp_flv|rtmp_ts|rtmp_hls [<matcher>] {
-//		app <name...>
+//		app   <name...>
+//		vhost <name...>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -48,21 +49,28 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return parseBlock(d, d.Val(), map[string]option{
-		"app": func(d *caddyfile.Dispenser) error {
-			names := d.RemainingArgs()
-			if len(names) == 0 {
-				return d.ArgErr()
-			}
-			h.Apps = append(h.Apps, names...)
-			return nil
-		},
+		"app":   namesOption(&h.Apps),
+		"vhost": namesOption(&h.Vhosts),
 	})
+}
+
+// namesOption parses `<option> <name...>`.
+func namesOption(to *[]string) option {
+	return func(d *caddyfile.Dispenser) error {
+		names := d.RemainingArgs()
+		if len(names) == 0 {
+			return d.ArgErr()
+		}
+		*to = append(*to, names...)
+		return nil
+	}
 }
 
 // parsePlayAll parses the shortcut for FLV, TS and HLS together, which makes one route of the three handlers.
 //
 //	rtmp_play [<matcher>] {
-//		app <name...>
+//		app   <name...>
+//		vhost <name...>
 //	}
 func parsePlayAll(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // the directive's name

@@ -117,6 +117,15 @@ func TestAdaptErrors(t *testing.T) {
 		hint string
 	}{
 		"argument of rtmp":            {"{\n\trtmp live\n}\n", "2", "wrong argument count"},
+		"vhost without a name":        {inRTMP("vhost {\n}"), "4", "a vhost needs a host name"},
+		"vhost twice":                 {inRTMP("vhost a.example\nvhost a.example"), "5", `the vhost "a.example" is configured already`},
+		"vhost that is a pattern":     {inRTMP("vhost *.example.com"), "4", "the first name of a vhost is its own"},
+		"vhost with a port":           {inRTMP("vhost a.example b.example:1935"), "4", `"b.example:1935" is no host name`},
+		"the default vhost":           {inRTMP("vhost __defaultVhost__"), "4", "outside of all vhosts"},
+		"unknown vhost option":        {inRTMP("vhost a.example {\nserver :1935\n}"), "5", `unknown vhost option "server"`},
+		"app twice in a vhost":        {inRTMP("vhost a.example {\napp live\napp live\n}"), "6", `the app "live" is configured already`},
+		"mistake in a vhost's app":    {inRTMP("vhost a.example {\napp live {\nlatency high\n}\n}"), "6", "neither low, normal, dense nor a duration"},
+		"handler of no vhost":         {inSite("rtmp_play {\nvhost\n}"), "6", "wrong argument count"},
 		"unknown rtmp option":         {inRTMP("servers :1935"), "4", `unknown rtmp option "servers"`},
 		"server without address":      {inRTMP("server"), "4", "needs an address"},
 		"unknown server option":       {inServer("cert x"), "4", `unknown server option "cert"`},

@@ -101,12 +101,12 @@ func (e *engine) deactivate(a *App) {
 	}
 }
 
-// application returns the application of a name in the newest active generation that has it, nil if none has.
-func (e *engine) application(name string) *Application {
+// application returns the application of a stream in the newest active generation that has it, nil if none has.
+func (e *engine) application(k live.Key) *Application {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, a := range slices.Backward(e.apps) {
-		if app := a.application(name); app != nil {
+		if app := a.application(k); app != nil {
 			return app
 		}
 	}

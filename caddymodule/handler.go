@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -41,6 +42,10 @@ type HLSHandler struct{ Handler }
 type Handler struct {
 	// Apps are the RTMP apps to play; others go to the next handler. Default: all.
 	Apps []string `json:"apps,omitempty"`
+
+	// Vhosts are the vhosts to play, by any of their names; `__defaultVhost__` is the default one. Requests for others go
+	// to the next handler, also those that name another by `?vhost=`. Default: all.
+	Vhosts []string `json:"vhosts,omitempty"`
 
 	app    *App
 	player player
@@ -101,6 +106,13 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app
+	for i, name := range h.Vhosts {
+		vhost := app.policy.Vhosts[vhostName(name)]
+		if vhost == "" && vhostName(name) != vhostName(live.DefaultVhost) {
+			return fmt.Errorf("there is no vhost %q in the rtmp app", name)
+		}
+		h.Vhosts[i] = cmp.Or(vhost, live.DefaultVhost)
+	}
 	return nil
 }
 
@@ -123,7 +135,7 @@ func (e *engine) hlsConfig(k live.Key) hls.Config {
 	if a == nil {
 		return c
 	}
-	if app := a.application(k.App); app != nil {
+	if app := a.application(k); app != nil {
 		c.Segment = time.Duration(app.HLS.Segment)
 		c.Window = app.HLS.Window
 		c.Sessions = *app.HLS.Sessions
@@ -133,7 +145,7 @@ func (e *engine) hlsConfig(k live.Key) hls.Config {
 
 // ServeHTTP plays the stream that the path names, or passes on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !h.player.Match(r) || !h.plays(r.URL.Path) {
+	if !h.player.Match(r) || !h.plays(r) {
 		return next.ServeHTTP(w, r)
 	}
 	r = withClientAddress(r)
@@ -157,10 +169,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // same as Caddy's for a client that leaves a proxy waiting.
 const statusClientGone = 499
 
-// plays tells whether the app of a path is among those to be played.
-func (h *Handler) plays(path string) bool {
-	app, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return len(h.Apps) == 0 || slices.Contains(h.Apps, app)
+// plays tells whether the app of a request and its vhost are among those to be played.
+func (h *Handler) plays(r *http.Request) bool {
+	app, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if len(h.Apps) > 0 && !slices.Contains(h.Apps, app) {
+		return false
+	}
+	key := live.Key{Vhost: httplive.Vhost(r)}
+	return len(h.Vhosts) == 0 || slices.Contains(h.Vhosts, h.app.engine.hub.Resolve(key).Vhost)
 }
 
 // withClientAddress returns r with the address of the client instead of a proxy's, where the server trusts that proxy.

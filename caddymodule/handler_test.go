@@ -241,7 +241,7 @@ func TestAccessLog(t *testing.T) {
 	if line["rtmp_app"] != "live" || line["rtmp_stream"] != "demo" || line["rtmp_session"] != id || line["size"] != float64(v.got.Load()) {
 		t.Errorf("the access log says %v, want session %s and %d bytes", line, id, v.got.Load())
 	}
-	eventually(t, "both ends are logged", func() bool { return len(b.logged(" ended")) == 2 })
+	eventually(t, "both ends are logged", func() bool { return len(b.logged("publish ended"))+len(b.logged("play ended")) == 2 })
 	for _, message := range []string{"publish started", "play started", "publish ended", "play ended"} {
 		if lines := b.logged(message); len(lines) != 1 || lines[0]["stream"] != "demo" || lines[0]["level"] != "info" {
 			t.Errorf("%q: %v, want one line", message, lines)
