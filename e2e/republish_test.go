@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
 // TestRepublish lets the publisher leave and come back. Who watches a continuous stream sees a clean end; who plays HLS
@@ -36,6 +38,70 @@ func TestRepublish(t *testing.T) {
 		a.checkSeams(t, round)
 	}
 	s.restart(address, players[0])
+}
+
+// TestReconnectWindow kills the publisher, and starts another within the window: everybody stays, and goes on at its first
+// key frame.
+func TestReconnectWindow(t *testing.T) {
+	t.Parallel()
+	s := serve(t, in("app live", "\t\t\treconnect_window 30s"))
+	encoder := s.publish(s.url("rtmp", "/live/test"))
+	a := s.gather()
+	goesOn(t, a.everybody()...)
+	ids := viewers(s.awaitClients(a.kinds))
+	if err := encoder.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	delete(a.kinds, "fmle-publish")
+	s.awaitClients(a.kinds)
+	s.publish(s.url("rtmps", "/live/test"))
+	a.kinds["fmle-publish"] = 1
+	goesOn(t, a.everybody()...)
+	if now := viewers(s.awaitClients(a.kinds)); !slices.Equal(now, ids) {
+		t.Errorf("the viewers are %v, before they were %v", now, ids)
+	}
+	for _, w := range a.rtmp {
+		checkSeam(t, w.name, w.seen())
+	}
+	for _, v := range a.flv {
+		checkSeam(t, v.name, readFLV(t, v.Bytes()))
+	}
+	a.checkSeams(t, 1)
+}
+
+// viewers returns the ids of all clients but the publisher, in order.
+func viewers(rows map[string]clientRow) (ids []string) {
+	for id, row := range rows {
+		if row.Type != "fmle-publish" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// checkSeam checks that the time of no track falls, and that the picture goes on with a key frame behind the one place where
+// a configuration is given again.
+func checkSeam(t testing.TB, name string, frames []*live.Frame) {
+	t.Helper()
+	checkTimes(t, name, frames)
+	configs, waiting := 0, false
+	for _, f := range frames {
+		switch {
+		case f.Kind != live.KindVideo:
+		case f.Config:
+			configs++
+			waiting = true
+		case f.Media():
+			if waiting && !f.Key {
+				t.Errorf("%s goes on at %d without a key frame", name, f.Time)
+			}
+			waiting = false
+		}
+	}
+	if configs != 2 {
+		t.Errorf("%s was given %d configurations, want one from each publisher", name, configs)
+	}
 }
 
 // checkEnd checks that those who watch a continuous stream see a clean end, and have missed nothing.
