@@ -61,8 +61,8 @@ func (c FourCC) String() string {
 type Frame struct {
 	// Kind, Codec and Track say what the frame belongs to. Track is 0 but for the further tracks of a multitrack stream.
 	Kind  Kind
-	Codec FourCC
 	Track uint8
+	Codec FourCC
 
 	// Time is the decoding time in milliseconds. A source counts it from where it likes and may wrap it at 2^32; a frame
 	// that was read from a stream has it from the stream's epoch, never falling within one track.
