@@ -43,6 +43,7 @@ missing() {
 	done <<-END
 		curl curl
 		ffmpeg ffmpeg
+		ffmpeg ffplay
 		ffmpeg ffprobe
 		gcc cc
 		git git
@@ -51,6 +52,7 @@ missing() {
 		jq jq
 		rtmpdump rtmpdump
 		shellcheck shellcheck
+		vlc-bin vlc
 	END
 	while read -r package element; do
 		gst-inspect-1.0 --exists "$element" 2>/dev/null || echo "$package"
@@ -62,6 +64,8 @@ missing() {
 		gstreamer1.0-plugins-good flvdemux
 		gstreamer1.0-plugins-good souphttpsrc
 	END
+	# VLC does not say as root which plugins it has.
+	compgen -G '/usr/lib/*/vlc/plugins/access/libavio_plugin.so' >/dev/null || echo vlc-plugin-base
 }
 
 tools() {

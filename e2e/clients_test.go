@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/md5"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,13 +36,14 @@ func TestClients(t *testing.T) {
 	} {
 		t.Run("GStreamer plays "+name, func(t *testing.T) {
 			t.Parallel()
-			decodeWithGStreamer(t, source)
+			s.on(t).decodeWithGStreamer(source)
 		})
 	}
 }
 
 // dump plays with rtmpdump, which is librtmp.
-func dump(t *testing.T, url string) {
+func dump(t testing.TB, url string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "dump.flv")
 	p := start(t, nil, "rtmpdump", "--live", "-r", url, "-o", path)
 	eventually(t, "rtmpdump plays", func() error {
@@ -73,45 +73,42 @@ func curl(t *testing.T, s *server) {
 }
 
 // decodeWithGStreamer decodes pictures from the demuxer at the end of a pipeline, and compares them with the film's.
-func decodeWithGStreamer(t *testing.T, source string) {
+func (s *server) decodeWithGStreamer(source string) {
 	const enough = 2 * pictureRate
-	raw := filepath.Join(t.TempDir(), "raw")
+	raw := filepath.Join(s.t.TempDir(), "raw")
 	pipeline := fmt.Sprintf("%s name=d d. ! queue ! h264parse ! avdec_h264 ! identity eos-after=%d ! video/x-raw,format=I420 ! filesink location=%s",
 		source, enough+1, raw)
-	_, said, err := command(t, nil, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline)...)...)
+	_, said, err := command(s.t, s.trusting(), "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline)...)...)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, said)
+		s.t.Fatalf("%v\n%s", err, said)
 	}
-	const size = width * height * 3 / 2
-	var list []string
-	for b := readFile(t, raw); len(b) >= size; b = b[size:] {
-		sum := md5.Sum(b[:size])
-		list = append(list, hex.EncodeToString(sum[:]))
-	}
-	film.recognise(t, list, enough)
+	film.recognise(s.t, pictureDigests(readFile(s.t, raw), 0), enough)
 }
 
-// publishWithGStreamer lets GStreamer publish the film, long enough for a test.
-func (s *server) publishWithGStreamer(url string) {
+// pictureDigests returns the digests of raw pictures, each behind a head of some bytes.
+func pictureDigests(b []byte, head int) (list []string) {
+	const size = width * height * 3 / 2
+	for ; len(b) >= head+size; b = b[head+size:] {
+		sum := md5.Sum(b[head : head+size])
+		list = append(list, hex.EncodeToString(sum[:]))
+	}
+	return list
+}
+
+// publishWithGStreamer lets GStreamer publish the film, long enough for a test, and waits until it is on air.
+func (s *server) publishWithGStreamer(url string) *process {
 	s.t.Helper()
-	long := filepath.Join(s.t.TempDir(), "long.mp4")
-	must(s.t, "ffmpeg", "-v", "error", "-stream_loop", "9", "-i", film.path, "-c", "copy", long)
-	pipeline := "filesrc location=" + long + " ! qtdemux name=d flvmux name=m streamable=true ! rtmp2sink location=" + url +
-		" d.video_0 ! queue ! h264parse ! m.video d.audio_0 ! queue ! aacparse ! m.audio"
-	p := start(s.t, nil, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline)...)...)
-	eventually(s.t, "GStreamer publishes", func() error {
-		if err := p.running(); err != nil {
-			return err
-		}
-		rows, err := s.streams()
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if row.Name == "gst" && row.Publish.Active && row.Frames > 2*pictureRate {
-				return nil
-			}
-		}
-		return errors.New("it is not on air")
-	})
+	p := start(s.t, s.trusting(), "gst-launch-1.0", gstEncoder(s.t, url)...)
+	s.awaitStream(url[strings.LastIndexByte(url, '/')+1:])
+	return p
+}
+
+// gstEncoder returns GStreamer's arguments to publish the film.
+func gstEncoder(t testing.TB, url string) []string {
+	t.Helper()
+	long := filepath.Join(t.TempDir(), "long.mp4")
+	must(t, "ffmpeg", "-v", "error", "-stream_loop", "9", "-i", film.path, "-c", "copy", long)
+	return append([]string{"-q"}, strings.Fields("filesrc location="+long+" ! qtdemux name=d "+
+		"flvmux name=m streamable=true ! rtmp2sink location="+url+
+		" d.video_0 ! queue ! h264parse ! m.video d.audio_0 ! queue ! aacparse ! m.audio")...)
 }

@@ -15,10 +15,11 @@ var (
 	caddyBin string // the caddy under test
 	example  string // the repository's Caddyfile.example
 	film     *movie // H.264 with B-frames, and AAC
+	trust    string // the library that testdata/trust.c makes
 )
 
 // tools are what the tests call.
-var tools = []string{"curl", "ffmpeg", "ffprobe", "gst-launch-1.0", "rtmpdump"}
+var tools = []string{"cc", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "rtmpdump", "vlc"}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -44,7 +45,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// prepare finds or builds the binary and makes the film.
+// prepare finds or builds the binary, and makes the film and what the programs need to trust the server.
 func prepare(dir string) (err error) {
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -56,6 +57,10 @@ func prepare(dir string) (err error) {
 	}
 	if caddyBin, err = findBinary(dir); err != nil {
 		return err
+	}
+	trust = filepath.Join(dir, "trust.so")
+	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", trust, "testdata/trust.c").CombinedOutput(); err != nil {
+		return fmt.Errorf("testdata/trust.c: %w\n%s", err, out)
 	}
 	film, err = shoot(filepath.Join(dir, "film.mp4"))
 	return err

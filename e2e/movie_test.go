@@ -168,9 +168,15 @@ func (f *medium) checkTimes(t testing.TB, stream int, rate float64) {
 // decode decodes picture and sound and compares them with the movie's.
 func (m *movie) decode(t testing.TB, source ...string) {
 	t.Helper()
+	m.decodeFor(t, playtime, source...)
+}
+
+// decodeFor decodes some seconds.
+func (m *movie) decodeFor(t testing.TB, seconds int, source ...string) {
+	t.Helper()
 	dir := t.TempDir()
 	pictures, sound := filepath.Join(dir, "pictures"), filepath.Join(dir, "sound")
-	args := []string{"-v", "error", "-xerror", "-analyzeduration", "1500000", "-t", strconv.Itoa(playtime)}
+	args := []string{"-v", "error", "-xerror", "-analyzeduration", "1500000", "-t", strconv.Itoa(seconds)}
 	args = append(args, source[:len(source)-1]...)
 	args = append(args, "-i", source[len(source)-1])
 	if m.codec != "" {
@@ -180,7 +186,7 @@ func (m *movie) decode(t testing.TB, source ...string) {
 	args = append(args, "-map", "0:a", "-af", "asetpts=N/SR/TB", "-ac", "1", "-f", "s16le", sound)
 	must(t, "ffmpeg", args...)
 	if m.codec != "" {
-		m.recognise(t, digests(readFile(t, pictures)), 2*pictureRate)
+		m.recognise(t, digests(readFile(t, pictures)), (seconds-1)*pictureRate)
 	}
 	checkTone(t, readFile(t, sound))
 }

@@ -101,7 +101,12 @@ type process struct {
 // start runs a program. What it has said is shown if the test fails.
 func start(t testing.TB, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
+	return startCommand(t, exec.Command(name, args...), env)
+}
+
+func startCommand(t testing.TB, cmd *exec.Cmd, env []string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.WaitDelay = time.Second // for what its children hold open
@@ -116,7 +121,7 @@ func start(t testing.TB, env []string, name string, args ...string) *process {
 		_ = p.cmd.Process.Kill() // it may have ended
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s said:\n%s", filepath.Base(name), tail(p.out.String()))
+			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), tail(p.out.String()))
 		}
 	})
 	return p

@@ -134,12 +134,18 @@ func checkRefusal(t testing.TB, err error, code, why string) {
 // mustFail runs ffmpeg, which must fail and show why.
 func (s *server) mustFail(why string, args ...string) {
 	s.t.Helper()
-	p := start(s.t, nil, "ffmpeg", args...)
+	s.mustComplain("ffmpeg", why, args...)
+}
+
+// mustComplain runs a program, which must fail and show why in its own output.
+func (s *server) mustComplain(name, why string, args ...string) {
+	s.t.Helper()
+	p := start(s.t, nil, name, args...)
 	if err := p.wait(s.t, patience); err == nil {
-		s.t.Error("ffmpeg was not refused")
+		s.t.Errorf("%s was not refused", name)
 	}
 	if !strings.Contains(p.out.String(), why) {
-		s.t.Errorf("ffmpeg does not show %q:\n%s", why, tail(p.out.String()))
+		s.t.Errorf("%s does not show %q:\n%s", name, why, tail(p.out.String()))
 	}
 }
 

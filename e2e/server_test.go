@@ -165,6 +165,11 @@ func (s *server) greet(port int) error {
 // tls returns a configuration that trusts the server's own authority and no other.
 func (s *server) tls() *tls.Config { return &tls.Config{RootCAs: s.trust} }
 
+// trusting is the environment of a program that is to verify the server's certificate and has no option for it.
+func (s *server) trusting() []string {
+	return []string{"LD_PRELOAD=" + trust, "TEST_CA_FILE=" + s.rootCert()}
+}
+
 // end stops the server, if it runs, and looks for what it must not have said.
 func (s *server) end() {
 	s.signal(syscall.SIGTERM)
