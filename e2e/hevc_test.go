@@ -279,6 +279,12 @@ func throughFLV(t testing.TB, frames []*live.Frame) []*live.Frame {
 // loop publishes frames for ever, in real time, with our own RTMP client.
 func (s *server) loop(url string, frames []*live.Frame) {
 	s.t.Helper()
+	s.loopFrom(url, nil, frames, 0)
+}
+
+// loopFrom publishes some frames at once and others for ever, in real time, with time stamps that begin at base.
+func (s *server) loopFrom(url string, before, frames []*live.Frame, base int64) {
+	s.t.Helper()
 	c, err := s.dial(url)
 	if err != nil {
 		s.t.Fatal(err)
@@ -291,7 +297,7 @@ func (s *server) loop(url string, frames []*live.Frame) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := inRealTime(ctx, w, frames); ctx.Err() == nil {
+		if err := inRealTime(ctx, w, before, frames, base); ctx.Err() == nil {
 			s.t.Errorf("publishing to %s: %v", url, err)
 		}
 	}()
@@ -301,8 +307,13 @@ func (s *server) loop(url string, frames []*live.Frame) {
 	})
 }
 
-// inRealTime writes frames again and again, each at its time, until ctx is done.
-func inRealTime(ctx context.Context, w live.FrameWriter, frames []*live.Frame) error {
+// inRealTime writes some frames at once and others again and again, each at its time behind base, until ctx is done.
+func inRealTime(ctx context.Context, w live.FrameWriter, before, frames []*live.Frame, base int64) error {
+	for _, f := range before {
+		if err := w.WriteFrame(f); err != nil {
+			return err
+		}
+	}
 	const picture = 1000 / pictureRate
 	length := frames[len(frames)-1].Time + picture
 	began := time.Now()
@@ -318,6 +329,7 @@ func inRealTime(ctx context.Context, w live.FrameWriter, frames []*live.Frame) e
 				return context.Cause(ctx)
 			case <-time.After(time.Until(began.Add(time.Duration(g.Time) * time.Millisecond))):
 			}
+			g.Time += base
 			if err := w.WriteFrame(&g); err != nil {
 				return err
 			}

@@ -102,6 +102,12 @@ func (s *server) awaitClients(want map[string]int) map[string]clientRow {
 // awaitStream waits until a stream has a publisher whose media have come.
 func (s *server) awaitStream(name string) streamRow {
 	s.t.Helper()
+	return s.awaitFrames(name, 0)
+}
+
+// awaitFrames waits until a stream has a publisher of whom more than some frames have come.
+func (s *server) awaitFrames(name string, frames int) streamRow {
+	s.t.Helper()
 	var row streamRow
 	eventually(s.t, "the stream "+name+" is on air", func() error {
 		rows, err := s.streams()
@@ -109,7 +115,7 @@ func (s *server) awaitStream(name string) streamRow {
 			return err
 		}
 		for _, row = range rows {
-			if row.Name == name && row.Publish.Active && row.Frames > pictureRate {
+			if row.Name == name && row.Publish.Active && row.Frames > frames+pictureRate {
 				return nil
 			}
 		}
