@@ -196,6 +196,7 @@ build() {
 		rtmp \
 		http.handlers.rtmp_flv \
 		http.handlers.rtmp_ts \
+		http.handlers.rtmp_audio \
 		http.handlers.rtmp_hls \
 		http.handlers.rtmp_api \
 		rtmp.authenticators.token; do

@@ -30,8 +30,8 @@ const (
 	defaultShutdownGrace = caddy.Duration(5 * time.Second)
 )
 
-// App takes live streams by RTMP and RTMPS and makes them available to the rtmp_flv, rtmp_ts, rtmp_hls and rtmp_api
-// handlers. Publishers and viewers survive a reload of the configuration.
+// App takes live streams by RTMP and RTMPS and makes them available to the rtmp_flv, rtmp_ts, rtmp_audio, rtmp_hls and
+// rtmp_api handlers. Publishers and viewers survive a reload of the configuration.
 type App struct {
 	// Servers are the listeners for RTMP, by a name of your choice. Default: one on `:1935`.
 	Servers map[string]*Server `json:"servers,omitempty"`

@@ -14,10 +14,11 @@ import (
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("rtmp_flv", parsePlay(func() playHandler { return new(FLVHandler) }))
 	httpcaddyfile.RegisterHandlerDirective("rtmp_ts", parsePlay(func() playHandler { return new(TSHandler) }))
+	httpcaddyfile.RegisterHandlerDirective("rtmp_audio", parsePlay(func() playHandler { return new(AudioHandler) }))
 	httpcaddyfile.RegisterHandlerDirective("rtmp_hls", parsePlay(func() playHandler { return new(HLSHandler) }))
 	httpcaddyfile.RegisterDirective("rtmp_play", parsePlayAll)
 	httpcaddyfile.RegisterHandlerDirective("rtmp_api", parseAPI)
-	for _, name := range []string{"rtmp_flv", "rtmp_ts", "rtmp_hls", "rtmp_play", "rtmp_api"} {
+	for _, name := range []string{"rtmp_flv", "rtmp_ts", "rtmp_audio", "rtmp_hls", "rtmp_play", "rtmp_api"} {
 		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "respond")
 	}
 }
@@ -39,7 +40,7 @@ func parsePlay(create func() playHandler) httpcaddyfile.UnmarshalHandlerFunc {
 
 // UnmarshalCaddyfile sets up the handler from tokens.
 //
-//	rtmp_flv|rtmp_ts|rtmp_hls [<matcher>] {
+//	rtmp_flv|rtmp_ts|rtmp_audio|rtmp_hls [<matcher>] {
 //		app   <name...>
 //		vhost <name...>
 //	}
@@ -85,6 +86,7 @@ func parsePlayAll(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{
 		caddyconfig.JSONModuleObject(&FLVHandler{common}, "handler", "rtmp_flv", nil),
 		caddyconfig.JSONModuleObject(&TSHandler{common}, "handler", "rtmp_ts", nil),
+		caddyconfig.JSONModuleObject(&AudioHandler{common}, "handler", "rtmp_audio", nil),
 		caddyconfig.JSONModuleObject(&HLSHandler{common}, "handler", "rtmp_hls", nil),
 	}}
 	if len(matchers) > 0 {
@@ -191,6 +193,7 @@ func parseAccounts(d *caddyfile.Dispenser, basic *caddyauth.HTTPBasicAuth) error
 var (
 	_ caddyfile.Unmarshaler = (*FLVHandler)(nil)
 	_ caddyfile.Unmarshaler = (*TSHandler)(nil)
+	_ caddyfile.Unmarshaler = (*AudioHandler)(nil)
 	_ caddyfile.Unmarshaler = (*HLSHandler)(nil)
 	_ caddyfile.Unmarshaler = (*APIHandler)(nil)
 )

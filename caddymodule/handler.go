@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/audio"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/flv"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/httplive"
@@ -25,14 +26,19 @@ import (
 func init() {
 	caddy.RegisterModule(new(FLVHandler))
 	caddy.RegisterModule(new(TSHandler))
+	caddy.RegisterModule(new(AudioHandler))
 	caddy.RegisterModule(new(HLSHandler))
 }
 
-// FLVHandler plays streams as FLV at `/{app}/{stream}.flv`. Other paths go to the next handler.
+// FLVHandler plays streams as FLV at `/{app}/{stream}.flv`, over HTTP and WebSocket. Other paths go to the next handler.
 type FLVHandler struct{ Handler }
 
-// TSHandler plays streams as MPEG-TS at `/{app}/{stream}.ts`. Other paths go to the next handler.
+// TSHandler plays streams as MPEG-TS at `/{app}/{stream}.ts`, over HTTP and WebSocket. Other paths go to the next handler.
 type TSHandler struct{ Handler }
+
+// AudioHandler plays the sound of streams alone, AAC at `/{app}/{stream}.aac` and MP3 at `/{app}/{stream}.mp3`. Other paths
+// go to the next handler.
+type AudioHandler struct{ Handler }
 
 // HLSHandler plays streams by HLS at `/{app}/{stream}.m3u8` and `/{app}/{stream}/index.m3u8`, with all its objects below
 // `/{app}/{stream}/`. Other paths go to the next handler.
@@ -68,6 +74,11 @@ func (*TSHandler) CaddyModule() caddy.ModuleInfo {
 }
 
 // CaddyModule returns the Caddy module information.
+func (*AudioHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.rtmp_audio", New: func() caddy.Module { return new(AudioHandler) }}
+}
+
+// CaddyModule returns the Caddy module information.
 func (*HLSHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.rtmp_hls", New: func() caddy.Module { return new(HLSHandler) }}
 }
@@ -77,7 +88,7 @@ func (h *FLVHandler) Provision(ctx caddy.Context) error {
 	if err := h.provision(ctx); err != nil {
 		return err
 	}
-	h.player = &httplive.Handler{Hub: h.app.engine.hub, Format: flv.Format(), Began: began}
+	h.player = h.continuous(flv.Format())
 	return nil
 }
 
@@ -86,7 +97,39 @@ func (h *TSHandler) Provision(ctx caddy.Context) error {
 	if err := h.provision(ctx); err != nil {
 		return err
 	}
-	h.player = &httplive.Handler{Hub: h.app.engine.hub, Format: mpegts.Format(), Began: began}
+	h.player = h.continuous(mpegts.Format())
+	return nil
+}
+
+// Provision sets up the handler.
+func (h *AudioHandler) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx); err != nil {
+		return err
+	}
+	h.player = anyOf{h.continuous(audio.AAC()), h.continuous(audio.MP3())}
+	return nil
+}
+
+// continuous returns the player of a continuous format.
+func (h *Handler) continuous(f httplive.Format) player {
+	return &httplive.Handler{Hub: h.app.engine.hub, Format: f, Began: began}
+}
+
+// anyOf is the players of several kinds of files.
+type anyOf []player
+
+// Match tells whether there is a player for r.
+func (a anyOf) Match(r *http.Request) bool { return a.find(r) != nil }
+
+// Serve lets the first player serve that r is for.
+func (a anyOf) Serve(w http.ResponseWriter, r *http.Request) error { return a.find(r).Serve(w, r) }
+
+func (a anyOf) find(r *http.Request) player {
+	for _, p := range a {
+		if p.Match(r) {
+			return p
+		}
+	}
 	return nil
 }
 
@@ -211,8 +254,10 @@ func began(r *http.Request, ses *live.Session) {
 var (
 	_ caddy.Provisioner           = (*FLVHandler)(nil)
 	_ caddy.Provisioner           = (*TSHandler)(nil)
+	_ caddy.Provisioner           = (*AudioHandler)(nil)
 	_ caddy.Provisioner           = (*HLSHandler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*FLVHandler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*TSHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*AudioHandler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*HLSHandler)(nil)
 )

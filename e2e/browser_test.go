@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -93,6 +94,27 @@ func (s *server) watch(version int, url string) *viewer {
 		defer close(v.done)
 		_, v.err = io.Copy(&v.tape, resp.Body)
 		resp.Body.Close()
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-v.done
+	})
+	return v
+}
+
+// watchSocket begins to watch an URL over a WebSocket.
+func (s *server) watchSocket(url string) *viewer {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: s.browser(http1)}) //nolint:bodyclose // the connection is the body
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	conn.SetReadLimit(-1)
+	v := &viewer{name: url + " over a WebSocket", done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		_, v.err = io.Copy(&v.tape, websocket.NetConn(ctx, conn, websocket.MessageBinary))
 	}()
 	s.t.Cleanup(func() {
 		cancel()

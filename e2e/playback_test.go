@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -37,6 +38,12 @@ func TestPlayback(t *testing.T) {
 				t.Parallel()
 				s.on(t).examineContinuous(way, ending)
 			})
+			if way.version == http1 {
+				t.Run(way.name+"/test"+ending+" WebSocket", func(t *testing.T) {
+					t.Parallel()
+					s.on(t).examineSocket(way, ending)
+				})
+			}
 		}
 		for _, entry := range []string{"/live/test.m3u8", "/live/test/index.m3u8"} {
 			t.Run(way.name+entry, func(t *testing.T) {
@@ -96,7 +103,15 @@ var ways = []way{
 
 // examineContinuous watches some seconds and examines what came.
 func (s *server) examineContinuous(w way, ending string) {
-	v := s.watch(w.version, s.url(w.scheme, "/live/test"+ending))
+	s.examineViewer(s.watch(w.version, s.url(w.scheme, "/live/test"+ending)), ending)
+}
+
+// examineSocket does so over a WebSocket.
+func (s *server) examineSocket(w way, ending string) {
+	s.examineViewer(s.watchSocket(s.url(w.scheme, "/live/test"+ending)), ending)
+}
+
+func (s *server) examineViewer(v *viewer, ending string) {
 	s.record(v)
 	b := v.Bytes()
 	if ending == ".flv" {
@@ -135,7 +150,8 @@ func (s *server) examineHLS(w way, entry string) {
 	film.examine(s.t, file(s.t, "test.ts", p.Bytes()))
 }
 
-// TestSound publishes sound of another codec, and sound without pictures, and watches every format.
+// TestSound publishes sound of another codec, and sound without pictures, and watches every format. The sound of a film can
+// be heard alone.
 func TestSound(t *testing.T) {
 	t.Parallel()
 	s := serve(t, basic)
@@ -155,5 +171,31 @@ func TestSound(t *testing.T) {
 				m.examine(t, source)
 			})
 		}
+		alone := *m
+		alone.codec = ""
+		for _, source := range []string{
+			s.url("https", "/live/"+name+"."+m.sound),
+			s.url("http", "/live/"+name+".flv?video=0"),
+			s.url("rtmp", "/live/"+name+"?video=0"),
+		} {
+			t.Run(source[strings.LastIndexByte(source, '/')+1:]+" "+source[:5], func(t *testing.T) {
+				t.Parallel()
+				alone.examine(t, source)
+			})
+		}
 	}
+	if status := s.status("/live/radio.mp3"); status != http.StatusNotFound {
+		t.Errorf("a stream of AAC has the status %d as MP3", status)
+	}
+}
+
+// status returns the status of an answer that has an end.
+func (s *server) status(path string) int {
+	s.t.Helper()
+	resp, err := get(s.t.Context(), s.browser(http1), http1, s.url("http", path))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }

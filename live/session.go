@@ -33,6 +33,8 @@ const (
 	ProtocolRTMP = "rtmp"
 	ProtocolFLV  = "flv"
 	ProtocolTS   = "ts"
+	ProtocolAAC  = "aac"
+	ProtocolMP3  = "mp3"
 	ProtocolHLS  = "hls"
 )
 

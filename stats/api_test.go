@@ -205,11 +205,14 @@ func TestStreamWithoutPublisher(t *testing.T) {
 
 func TestClientTypes(t *testing.T) {
 	s := newSite(t)
+	s.Hub.Activate(&live.Policy{Vhosts: map[string]string{"v.example": "v.example"}})
 	key := live.Key{Vhost: "v.example", App: "live", Name: "x"}
 	for protocol, want := range map[string]string{
 		live.ProtocolRTMP: "rtmp-play",
 		live.ProtocolFLV:  "flv-play",
 		live.ProtocolTS:   "flv-play",
+		live.ProtocolAAC:  "flv-play",
+		live.ProtocolMP3:  "flv-play",
 		live.ProtocolHLS:  "hls-play",
 		"pigeon":          "Unknown",
 	} {

@@ -102,7 +102,7 @@ func clientType(r *live.Request) string {
 	switch r.Protocol {
 	case live.ProtocolRTMP:
 		return "rtmp-play"
-	case live.ProtocolFLV, live.ProtocolTS:
+	case live.ProtocolFLV, live.ProtocolTS, live.ProtocolAAC, live.ProtocolMP3:
 		return "flv-play"
 	case live.ProtocolHLS:
 		return "hls-play"

@@ -5,9 +5,11 @@
 package httplive
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
@@ -20,12 +22,16 @@ type Format struct {
 	Ending string
 	// ContentType is the media type of the response.
 	ContentType string
+	// AudioOnly says that the format has no room for a picture.
+	AudioOnly bool
+	// Carries tells whether there is anything in a stream that the format can carry. Nil means always.
+	Carries func(s *live.Setup) bool
 	// New makes a muxer for the tracks that its viewers have chosen.
 	New func(t live.Tracks) live.Muxer
 }
 
-// A Handler answers GET /{app}/{stream}{ending} with the stream, for as long as it lasts, and HEAD with the headers.
-// Other paths get 404. Each viewer is a session of the hub; the handler blocks until it ends.
+// A Handler answers GET /{app}/{stream}{ending} with the stream, for as long as it lasts, and HEAD with the headers. A
+// WebSocket gets the same bytes in binary messages. Other paths get 404. Each viewer is a session of the hub; the handler blocks until it ends.
 type Handler struct {
 	Hub    *live.Hub
 	Format Format
@@ -62,6 +68,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if h.Format.AudioOnly {
+		tracks.Video = live.NoTrack
+	}
 	key.Vhost = Vhost(r)
 	key = h.Hub.Resolve(key)
 	wait := live.DefaultRules().Wait
@@ -81,48 +90,92 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		ses.Close(nil)
 		return nil
 	}
-	started, err := h.stream(w, r, ses, tracks)
+	return h.show(w, r, ses, tracks)
+}
+
+// show serves the stream until one side ends it, and closes the session.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, ses *live.Session, tracks live.Tracks) error {
+	out := h.sink(w, r, ses)
+	started, err := h.stream(out, ses, tracks)
 	switch {
 	case errors.Is(err, live.ErrSlow):
-		ses.Close(err)
-	case r.Context().Err() != nil:
-		ses.Close(nil) // the client has left, whatever became of the last write
+	case r.Context().Err() != nil, errors.Is(err, context.Canceled):
+		err = nil // the client has left, whatever became of the last write
 	case errors.Is(err, io.EOF):
-		ses.Close(live.ErrEnded)
-		err = live.Refuse(live.ErrNotFound, "the stream %s has ended", key)
-	default:
-		ses.Close(err)
+		err = live.ErrEnded
 	}
-	if started {
+	out.close(err)
+	ses.Close(err)
+	switch {
+	case started:
 		return nil
+	case errors.Is(err, live.ErrEnded):
+		return live.Refuse(live.ErrNotFound, "the stream %s has ended", ses.Key)
 	}
 	return err
 }
 
-// stream copies the feed to the response until one of them ends, and tells whether the response was begun.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, ses *live.Session, tracks live.Tracks) (started bool, err error) {
+// A sink is where a viewer's bytes go.
+type sink interface {
+	// begin sends the headers. An error means that none were sent.
+	begin() error
+	// write writes b and counts it. The error says why the viewer was lost.
+	write(b []byte) error
+	// close ends it, for a reason that the viewer is told if there is a way, and waits until nobody else uses it.
+	close(reason error)
+}
+
+func (h *Handler) sink(w http.ResponseWriter, r *http.Request, ses *live.Session) sink {
+	if isWebSocket(r) {
+		return newSocket(w, r, ses)
+	}
+	return newOutput(w, r, ses, h.head)
+}
+
+// stream copies the feed to the sink until one of them ends, and tells whether the response was begun.
+func (h *Handler) stream(out sink, ses *live.Session, tracks live.Tracks) (started bool, err error) {
 	newMuxer := func() live.Muxer { return h.Format.New(tracks) }
 	reader := ses.Stream().Feed(h.Format.Protocol, tracks, newMuxer).Join(ses)
 	defer reader.Leave()
-	out := newOutput(w, r, ses)
-	defer out.close()
-	var bufs [][]byte
+	bufs, err := h.first(reader, ses)
+	if err != nil {
+		return false, err
+	}
+	if err := out.begin(); err != nil {
+		return false, err
+	}
 	for {
-		bufs, err = reader.Next(ses.Context(), bufs)
-		if err != nil {
-			return started, err
-		}
-		if !started {
-			h.head(w)
-			out.begin()
-			started = true
-		}
 		for _, b := range bufs {
 			if err := out.write(b); err != nil {
 				return true, err
 			}
 		}
+		if bufs, err = reader.Next(ses.Context(), bufs); err != nil {
+			return true, err
+		}
 	}
+}
+
+// atLeast is how long a viewer waits for a stream on air to say what it consists of, even if it would not wait for a
+// publisher.
+const atLeast = 2 * time.Second
+
+// first returns the first bytes. A viewer may have to wait long for a key frame, but not for what will never come: a stream
+// in which there is nothing that the format can carry.
+func (h *Handler) first(reader *live.FeedReader, ses *live.Session) ([][]byte, error) {
+	if h.Format.Carries == nil {
+		return reader.Next(ses.Context(), nil)
+	}
+	ctx, cancel := context.WithTimeout(ses.Context(), max(ses.Stream().Rules().Wait, atLeast))
+	defer cancel()
+	bufs, err := reader.Next(ctx, nil)
+	switch {
+	case !errors.Is(err, context.DeadlineExceeded) || ses.Err() != nil:
+		return bufs, err
+	case !h.Format.Carries(ses.Stream().Setup()):
+		return nil, live.Refuse(live.ErrNotFound, "the stream %s has nothing that %s could carry", ses.Key, h.Format.Ending)
+	}
+	return reader.Next(ses.Context(), nil)
 }
 
 // head sets the headers of a stream. no-transform keeps an encode directive off, Incremental (RFC 10036) and

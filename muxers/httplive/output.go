@@ -21,11 +21,12 @@ const (
 // more than it gives.
 const deadlineStep = time.Second
 
-// An output writes shared bytes to a response: one Write each, no copy, under a deadline that ends who cannot take it.
+// An output is the sink of a response. It writes shared bytes: one Write each, no copy, under a deadline that ends who cannot take it.
 type output struct {
 	w        http.ResponseWriter
 	rc       *http.ResponseController
 	ses      *live.Session
+	head     func(w http.ResponseWriter)
 	http1    bool
 	deadline time.Time     // the one in force; HTTP/1 only
 	stop     func() bool   // calls off the interruption
@@ -33,11 +34,12 @@ type output struct {
 	idle     chan struct{} // closed when the interruption, once begun, is over
 }
 
-func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *output {
+func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session, head func(w http.ResponseWriter)) *output {
 	o := &output{
 		w:     w,
 		rc:    http.NewResponseController(w),
 		ses:   ses,
+		head:  head,
 		http1: r.ProtoMajor == 1,
 		over:  make(chan struct{}),
 		idle:  make(chan struct{}),
@@ -84,8 +86,8 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// begin sends the headers.
-func (o *output) begin() {
+func (o *output) begin() error {
+	o.head(o.w)
 	if o.http1 {
 		// Without it every batch would be framed as a chunk, in several writes. The end of the stream is then the end of
 		// the connection.
@@ -93,9 +95,9 @@ func (o *output) begin() {
 	}
 	o.w.WriteHeader(http.StatusOK)
 	_ = o.rc.Flush() // what is wrong with the connection shows at the first write
+	return nil
 }
 
-// write writes b and counts it. The error says why the viewer was lost.
 func (o *output) write(b []byte) error {
 	limit := o.ses.Stream().Rules().WriteTimeout
 	begun := time.Now()
@@ -147,8 +149,8 @@ func (o *output) disarm() {
 	}
 }
 
-// close waits until nobody else uses the response.
-func (o *output) close() {
+// close has no way to say why: the end of a response is all that HTTP knows.
+func (o *output) close(error) {
 	close(o.over)
 	if !o.stop() {
 		<-o.idle

@@ -10,27 +10,27 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
 )
 
-// sink is a response to somebody who takes everything. It counts.
-type sink struct {
+// page is a response to somebody who takes everything. It counts.
+type page struct {
 	header                    http.Header
 	bytes, flushes, deadlines int
 }
 
-func (s *sink) Header() http.Header              { return s.header }
-func (s *sink) WriteHeader(int)                  {}
-func (s *sink) Write(b []byte) (int, error)      { s.bytes += len(b); return len(b), nil }
-func (s *sink) FlushError() error                { s.flushes++; return nil }
-func (s *sink) SetWriteDeadline(time.Time) error { s.deadlines++; return nil }
+func (s *page) Header() http.Header              { return s.header }
+func (s *page) WriteHeader(int)                  {}
+func (s *page) Write(b []byte) (int, error)      { s.bytes += len(b); return len(b), nil }
+func (s *page) FlushError() error                { s.flushes++; return nil }
+func (s *page) SetWriteDeadline(time.Time) error { s.deadlines++; return nil }
 
-func newSink(t testing.TB, major int) (*sink, *output) {
+func newSink(t testing.TB, major int) (*page, *output) {
 	t.Helper()
 	hub := new(live.Hub)
 	livetest.Publish(t, hub, livetest.Key)
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.ProtoMajor = major
-	w := &sink{header: make(http.Header)}
-	out := newOutput(w, r, livetest.Play(t, hub, livetest.Key))
-	t.Cleanup(out.close)
+	w := &page{header: make(http.Header)}
+	out := newOutput(w, r, livetest.Play(t, hub, livetest.Key), func(http.ResponseWriter) {})
+	t.Cleanup(func() { out.close(nil) })
 	return w, out
 }
 

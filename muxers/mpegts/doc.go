@@ -15,6 +15,9 @@ func Format() httplive.Format {
 		Protocol:    live.ProtocolTS,
 		Ending:      ".ts",
 		ContentType: "video/MP2T",
-		New:         func(live.Tracks) live.Muxer { return new(Muxer) },
+		Carries: func(s *live.Setup) bool {
+			return choose(s, live.KindVideo) != nil || choose(s, live.KindAudio) != nil
+		},
+		New: func(live.Tracks) live.Muxer { return new(Muxer) },
 	}
 }
