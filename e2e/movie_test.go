@@ -183,7 +183,7 @@ func (m *movie) decodeFor(t testing.TB, seconds int, source ...string) {
 		args = append(args, "-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", pictures)
 	}
 	// Time stamps in milliseconds fall between samples, which a writer of PCM takes for a fault.
-	args = append(args, "-map", "0:a", "-af", "asetpts=N/SR/TB", "-ac", "1", "-f", "s16le", sound)
+	args = append(args, "-map", "0:a", "-af", "asetpts=N/SR/TB", "-ac", "1", "-ar", strconv.Itoa(sampleRate), "-f", "s16le", sound)
 	must(t, "ffmpeg", args...)
 	if m.codec != "" {
 		m.recognise(t, digests(readFile(t, pictures)), (seconds-1)*pictureRate)
