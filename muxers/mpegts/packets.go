@@ -32,7 +32,7 @@ type packets struct {
 // begin opens a PES packet for a frame of n bytes (ISO/IEC 13818-1, 2.4.3.6). clock says that the packet carries the
 // clock reference, key that decoding can begin here.
 func (p *packets) begin(streamID byte, f *live.Frame, n int, clock, key bool) {
-	dts := (uint64(f.Time)*ticks + uint64(f.Nano)*ticks/1e6 + timeBase) & clockMask
+	dts := (uint64(f.Time)*ticks + (uint64(f.Nano)*ticks+1e6/2)/1e6 + timeBase) & clockMask // to the nearest tick
 	pts := (dts + uint64(max(f.Offset, 0))*ticks) & clockMask
 	var buf [maxPESHeader]byte
 	h := pesHeader(buf[:0], streamID, n, pts, dts)

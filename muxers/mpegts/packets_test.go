@@ -171,21 +171,52 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// stamps returns the clock reference of a picture that comes with the tables, and its times of presentation and decoding.
+func stamps(b []byte) (pcr, pts, dts int64) {
+	stamp := func(p []byte) int64 {
+		return int64(p[0]>>1&7)<<30 | int64(p[1])<<22 | int64(p[2]>>1)<<15 | int64(p[3])<<7 | int64(p[4]>>1)
+	}
+	b = b[376:]
+	pcr = int64(b[6])<<25 | int64(b[7])<<17 | int64(b[8])<<9 | int64(b[9])<<1 | int64(b[10])>>7
+	p := b[4+1+int(b[4]):]
+	pts = stamp(p[9:])
+	if p[7]&0x40 == 0 {
+		return pcr, pts, pts
+	}
+	return pcr, pts, stamp(p[14:])
+}
+
 // The time stamps wrap at 33 bits, and the clock before them.
 func TestWrap(t *testing.T) {
 	m := new(mpegts.Muxer)
 	frames := codectest.Read(t, []*live.Frame{tag(t, live.KindVideo, 0, avcConfig), tag(t, live.KindVideo, 0, keyHead+unit(0x65, 20))})
 	f := *frames[1]
 	f.Time = 1<<33/90 - 1400 + 100 // just behind the wrap
-	b := m.AppendFrame(nil, &f)[376:]
-	pcr := int64(b[6])<<25 | int64(b[7])<<17 | int64(b[8])<<9 | int64(b[9])<<1 | int64(b[10])>>7
-	p := b[4+1+int(b[4]):]
-	pts := int64(p[9]>>1&7)<<30 | int64(p[10])<<22 | int64(p[11]>>1)<<15 | int64(p[12])<<7 | int64(p[13]>>1)
+	pcr, pts, _ := stamps(m.AppendFrame(nil, &f))
 	if want := (f.Time + 1400) * 90 % (1 << 33); pts != want || pts > 9000 {
 		t.Errorf("pts %d, want %d", pts, want)
 	}
 	if want := (f.Time + 1100) * 90; pcr != want {
 		t.Errorf("pcr %d, want %d", pcr, want)
+	}
+}
+
+// Nanoseconds make all time stamps finer, to the nearest tick. Pictures of 30 Hz come exactly so.
+func TestNano(t *testing.T) {
+	frames := codectest.Read(t, []*live.Frame{tag(t, live.KindVideo, 0, avcConfig), tag(t, live.KindVideo, 0, keyHead+unit(0x65, 20))})
+	for _, c := range []struct {
+		time  int64
+		nano  uint32
+		ticks int64
+	}{
+		{0, 0, 0}, {0, 5_555, 0}, {0, 5_556, 1}, {0, 999_999, 90}, {33, 333_333, 3000}, {66, 666_666, 6000}, {100, 0, 9000},
+	} {
+		f := *frames[1]
+		f.Time, f.Nano, f.Offset = c.time, c.nano, 20
+		pcr, pts, dts := stamps(new(mpegts.Muxer).AppendFrame(nil, &f))
+		if want := c.ticks + 1400*90; dts != want || pts != want+20*90 || pcr != want-300*90 {
+			t.Errorf("%d ms and %d ns: dts %d, pts %d, pcr %d, want dts %d", c.time, c.nano, dts, pts, pcr, want)
+		}
 	}
 }
 
