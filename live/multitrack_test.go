@@ -263,6 +263,25 @@ func TestRemarks(t *testing.T) {
 	equal(t, "another codec", tracksOf(t, p.Stream().NewReader(live.Tracks{})), "A0 R0 key")
 }
 
+// TestHead keeps how a track began that has no configuration.
+func TestHead(t *testing.T) {
+	p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
+	head := func() string {
+		s, _ := p.Stream().Setup().Track(live.KindAudio)
+		return s.Head
+	}
+	for _, c := range []struct{ body, want string }{
+		{"\x91ac-3first", "first"},
+		{"\x91ac-3another", "first"},
+		{"\x91ec-3" + strings.Repeat("x", 100), strings.Repeat("x", 16)},
+		{"\x90Opusconfig", ""},
+		{"\x91Opusfirst", ""},
+	} {
+		livetest.Write(t, p, tag(live.KindAudio, 0, []byte(c.body)))
+		equal(t, c.body, head(), c.want)
+	}
+}
+
 // TestFeedOfTracks has viewers of one choice share a feed, and those of another get their own.
 func TestFeedOfTracks(t *testing.T) {
 	h := newHub(func(*live.Rules) {})

@@ -23,7 +23,12 @@ type Track struct {
 	// Remark is what goes with it: Enhanced RTMP's colour information of a picture in HDR, or the channel layout of a sound.
 	// Most tracks have none.
 	Remark *Frame
+	// Head is how the payload of the first frame begins, if the track did not begin with a configuration. Codecs that have
+	// none tell their rate or size there.
+	Head string
 }
+
+const headBytes = 16 // of Head, at most
 
 // Metadata returns the newest onMetaData, or nil.
 func (s *Setup) Metadata() *Frame {
@@ -143,6 +148,10 @@ func (t *Track) changedBy(f *Frame) bool {
 func (t *Track) take(f *Frame) {
 	if t.Codec != f.Codec {
 		*t = Track{Kind: t.Kind, Number: t.Number, Codec: f.Codec}
+		if f.Media() {
+			head := f.Payload()
+			t.Head = string(head[:min(len(head), headBytes)])
+		}
 	}
 	switch {
 	case f.Config:

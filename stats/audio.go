@@ -1,6 +1,14 @@
 package stats
 
-import "github.com/bluenviron/mediacommon/v2/pkg/bits"
+import (
+	"bytes"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/bits"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/ac3"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/eac3"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/flac"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg1audio"
+)
 
 // The audio object types that SRS names (ISO/IEC 14496-3, table 1.17), and the escape to those above 31.
 const (
@@ -52,6 +60,53 @@ func opusRow(config []byte) *audioRow {
 	row := &audioRow{Codec: "Opus", SampleRate: 48000, Profile: other}
 	if len(config) >= 10 && string(config[:8]) == "OpusHead" {
 		row.Channel = int(config[9])
+	}
+	return row
+}
+
+// mp3Row reads a frame (ISO/IEC 11172-3, 2.4.1.3).
+func mp3Row(frame []byte) *audioRow {
+	row := &audioRow{Codec: "MP3", Profile: other}
+	var h mpeg1audio.FrameHeader
+	if h.Unmarshal(frame) == nil {
+		row.SampleRate, row.Channel = h.SampleRate, 2
+		if h.ChannelMode == mpeg1audio.ChannelModeMono {
+			row.Channel = 1
+		}
+	}
+	return row
+}
+
+// flacRow reads the start of a stream: a marker, and the head of a metadata block, which is STREAMINFO (RFC 9639, 8.2).
+func flacRow(config []byte) *audioRow {
+	row := &audioRow{Codec: other, Profile: other}
+	const blockHead = 4
+	info, ok := bytes.CutPrefix(config, []byte("fLaC"))
+	var s flac.StreamInfo
+	if ok && len(info) > blockHead && s.Unmarshal(info[blockHead:]) == nil {
+		row.SampleRate, row.Channel = int(s.SampleRate), int(s.ChannelCount)
+	}
+	return row
+}
+
+// ac3Row reads a frame (ETSI TS 102 366, 4.3).
+func ac3Row(frame []byte) *audioRow {
+	row := &audioRow{Codec: other, Profile: other}
+	const syncInfo = 5
+	var s ac3.SyncInfo
+	var b ac3.BSI
+	if s.Unmarshal(frame) == nil && b.Unmarshal(frame[syncInfo:]) == nil {
+		row.SampleRate, row.Channel = s.SampleRate(), b.ChannelCount()
+	}
+	return row
+}
+
+// eac3Row reads a frame (ETSI TS 102 366, E.1.2). Channels of dependent substreams are not counted.
+func eac3Row(frame []byte) *audioRow {
+	row := &audioRow{Codec: other, Profile: other}
+	var s eac3.SyncInfo
+	if s.Unmarshal(frame) == nil {
+		row.SampleRate, row.Channel = s.SampleRate(), s.ChannelCount()
 	}
 	return row
 }

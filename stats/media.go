@@ -15,7 +15,7 @@ type videoRow struct {
 
 type audioRow struct {
 	Codec      string `json:"codec"`
-	SampleRate int    `json:"sample_rate"` // in Hz, as it is heard; 0 where the configuration does not tell
+	SampleRate int    `json:"sample_rate"` // in Hz, as it is heard; 0 where nothing tells
 	Channel    int    `json:"channel"`     // likewise
 	Profile    string `json:"profile"`
 }
@@ -41,14 +41,16 @@ func configured(t *live.Track) bool {
 	return true
 }
 
+// payload returns what tells about a track: its configuration, or how its first frame began if there is none.
 func payload(t *live.Track) []byte {
 	if t.Config == nil {
-		return nil
+		return []byte(t.Head)
 	}
 	return t.Config.Payload()
 }
 
-// videoOf reads a configuration record. What is broken in it is Other, or 0.
+// videoOf reads a configuration record, or the start of a frame of a codec that has none. What is broken in it is Other,
+// or 0.
 func videoOf(codec live.FourCC, config []byte) *videoRow {
 	switch codec {
 	case live.CodecAVC:
@@ -59,11 +61,13 @@ func videoOf(codec live.FourCC, config []byte) *videoRow {
 		return av1Row(config)
 	case live.CodecVP9:
 		return &videoRow{Codec: "VP9"} // its record does not tell the size
+	case live.CodecVP8:
+		return vp8Row(config)
 	}
 	return &videoRow{Codec: other, Profile: new(other), Level: new(other)}
 }
 
-// audioOf reads a configuration. What is broken in it is Other, or 0.
+// audioOf reads a configuration, or the start of a frame of a codec that has none. What is broken in it is Other, or 0.
 func audioOf(codec live.FourCC, config []byte) *audioRow {
 	switch codec {
 	case live.CodecAAC:
@@ -71,7 +75,13 @@ func audioOf(codec live.FourCC, config []byte) *audioRow {
 	case live.CodecOpus:
 		return opusRow(config)
 	case live.CodecMP3:
-		return &audioRow{Codec: "MP3", Profile: other}
+		return mp3Row(config)
+	case live.CodecFLAC:
+		return flacRow(config)
+	case live.CodecAC3:
+		return ac3Row(config)
+	case live.CodecEAC3:
+		return eac3Row(config)
 	}
 	return &audioRow{Codec: other, Profile: other}
 }

@@ -39,6 +39,8 @@ var videoCases = []struct {
 	{"av1", av1Record, live.CodecAV1, `{"codec":"AV1","profile":null,"level":null,"width":1920,"height":818}`},
 	{"av1 without header", "81080c00", live.CodecAV1, `{"codec":"AV1","profile":null,"level":null,"width":0,"height":0}`},
 	{"vp9", "", live.CodecVP9, `{"codec":"VP9","profile":null,"level":null,"width":0,"height":0}`},
+	{"vp8", "d018019d012a80026801", live.CodecVP8, `{"codec":"Other","profile":"Other","level":"Other","width":640,"height":360}`},
+	{"vp8 not from a key frame", "d118019d012a80026801", live.CodecVP8, `{"codec":"Other","profile":"Other","level":"Other","width":0,"height":0}`},
 	{"legacy", "", 0, `{"codec":"Other","profile":"Other","level":"Other","width":0,"height":0}`},
 }
 
@@ -68,8 +70,19 @@ var audioCases = []struct {
 	{"cut", "11", live.CodecAAC, audioRow{"AAC", 0, 0, "Other"}},
 	{"reserved rate", "1690", live.CodecAAC, audioRow{"AAC", 0, 0, "Other"}},
 	{"opus", "4f707573486561640102380180bb0000000000", live.CodecOpus, audioRow{"Opus", 48000, 2, "Other"}},
-	{"mp3", "", live.CodecMP3, audioRow{"MP3", 0, 0, "Other"}},
-	{"flac", "", live.CodecFLAC, audioRow{"Other", 0, 0, "Other"}},
+	{"mp3 mono", "fffb50c400", live.CodecMP3, audioRow{"MP3", 44100, 1, "Other"}},
+	{"mp3", "fffb904400", live.CodecMP3, audioRow{"MP3", 44100, 2, "Other"}},
+	{"mp3 not seen", "", live.CodecMP3, audioRow{"MP3", 0, 0, "Other"}},
+	{
+		"flac", "664c614300000022120012000004a30005080ac442f0000022745d105ceb212ad5d36e4f5608def3d8b7", live.CodecFLAC,
+		audioRow{"Other", 44100, 2, "Other"},
+	},
+	{"flac cut", "664c614300000022120012000004a30005080ac442f0", live.CodecFLAC, audioRow{"Other", 0, 0, "Other"}},
+	{"ac-3 5.1", "0b770dce5e40ebf8", live.CodecAC3, audioRow{"Other", 44100, 6, "Other"}},
+	{"ac-3 cut", "0b770dce5e40", live.CodecAC3, audioRow{"Other", 0, 0, "Other"}},
+	{"e-ac-3", "0b7701a07487c000", live.CodecEAC3, audioRow{"Other", 44100, 2, "Other"}},
+	{"e-ac-3 not seen", "", live.CodecEAC3, audioRow{"Other", 0, 0, "Other"}},
+	{"unknown", "664c6143", 'x', audioRow{"Other", 0, 0, "Other"}},
 }
 
 func TestAudio(t *testing.T) {

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"encoding/binary"
 	"strconv"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
@@ -117,6 +118,17 @@ func av1Row(record []byte) *videoRow {
 	var seq av1.SequenceHeader
 	if seq.Unmarshal(obu) == nil {
 		row.setSize(seq.Width(), seq.Height(), true)
+	}
+	return row
+}
+
+// vp8Row reads the start of a key frame (RFC 6386, 9.1).
+func vp8Row(frame []byte) *videoRow {
+	row := &videoRow{Codec: other, Profile: new(other), Level: new(other)}
+	const code, sides = 3, 6
+	if len(frame) >= sides+4 && frame[0]&1 == 0 && string(frame[code:sides]) == "\x9d\x01\x2a" {
+		side := func(b []byte) int { return int(binary.LittleEndian.Uint16(b)) & 0x3fff }
+		row.setSize(side(frame[sides:]), side(frame[sides+2:]), true)
 	}
 	return row
 }
