@@ -164,36 +164,39 @@ func (m *movie) compare(t testing.TB, published, received []*live.Frame) {
 
 func compareBodies(t testing.TB, published, received []*live.Frame) {
 	t.Helper()
-	var shifts []int64
-	for _, kind := range []live.Kind{live.KindVideo, live.KindAudio} {
-		shifts = append(shifts, compareTrack(t, mediaOf(published, kind), mediaOf(received, kind), lap(published)))
+	first := mediaOf(received, live.KindVideo)[0]
+	at := slices.IndexFunc(published, func(f *live.Frame) bool { return bytes.Equal(f.Body, first.Body) })
+	if at < 0 {
+		t.Fatalf("the first picture was not published: % x…", first.Body[:min(16, len(first.Body))])
 	}
-	if off := (shifts[0] - shifts[1]) % lap(published); off != 0 {
-		t.Errorf("sound and picture are %d ms apart", off)
+	later := first.Time - published[at].Time
+	for _, kind := range []live.Kind{live.KindVideo, live.KindAudio} {
+		compareTrack(t, mediaOf(published, kind), mediaOf(received, kind), later, lap(published))
 	}
 }
 
-// compareTrack compares frames of one track, and returns how much later they are than they were published.
-func compareTrack(t testing.TB, published, received []*live.Frame, lap int64) (shift int64) {
+// compareTrack compares frames of one track, which came with times that much later than they were published, and some
+// laps more.
+func compareTrack(t testing.TB, published, received []*live.Frame, later, lap int64) {
 	t.Helper()
 	if len(received) == 0 {
 		t.Fatal("nothing was received")
 	}
-	at := slices.IndexFunc(published, func(f *live.Frame) bool { return bytes.Equal(f.Body, received[0].Body) })
+	at := slices.IndexFunc(published, func(f *live.Frame) bool { return (received[0].Time-later-f.Time)%lap == 0 })
 	if at < 0 {
-		t.Fatalf("the first of %s was not published: % x…", received[0].Kind, received[0].Body[:min(16, len(received[0].Body))])
+		t.Fatalf("the first of %s comes at a time of which nothing was published", received[0].Kind)
 	}
-	shift = received[0].Time - published[at].Time
+	begin := received[0].Time - published[at].Time
 	for i, f := range received {
-		want := published[(at+i)%len(published)]
+		n := at + i
+		want := published[n%len(published)]
 		if !bytes.Equal(f.Body, want.Body) {
 			t.Fatalf("frame %d of %s is not what was published", i, f.Kind)
 		}
-		if time := want.Time + shift + int64((at+i)/len(published))*lap; f.Time != time {
-			t.Fatalf("frame %d of %s is of %d ms, not %d", i, f.Kind, f.Time, time)
+		if time := want.Time + begin + int64(n/len(published))*lap; f.Time != time || f.Nano != want.Nano {
+			t.Fatalf("frame %d of %s is of %d ms and %d ns, want %d ms and %d ns", i, f.Kind, f.Time, f.Nano, time, want.Nano)
 		}
 	}
-	return shift
 }
 
 func mediaOf(frames []*live.Frame, kind live.Kind) (media []*live.Frame) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -10,7 +11,7 @@ import (
 // is decoded.
 func TestHEVC(t *testing.T) {
 	t.Parallel()
-	m := shootHEVC(t)
+	m := shootHEVC(t, scene(4))
 	s := serve(t, basic)
 	for name, pack := range map[string]packing{"codec12": packLegacy, "enhanced": packEnhanced} {
 		tags := m.tags(t, pack)
@@ -33,13 +34,21 @@ func TestHEVC(t *testing.T) {
 	}
 }
 
-// shootHEVC makes the HEVC film: 4 s with B-frames and a key frame each second.
-func shootHEVC(t testing.TB) *movie {
+// shootHEVC makes the HEVC film, with B-frames and a key frame each second.
+func shootHEVC(t testing.TB, scene []string, args ...string) *movie {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "hevc.mp4")
-	must(t, "ffmpeg", append(scene(4), "-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
-		"log-level=error:keyint=30:min-keyint=30:scenecut=0:open-gop=0:bframes=3", path)...)
-	m, err := develop(path, "hevc")
+	return shootAs(t, "hevc", "mp4", scene, append([]string{
+		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
+		"log-level=error:keyint=30:min-keyint=30:scenecut=0:open-gop=0:bframes=3",
+	}, args...)...)
+}
+
+// shootAs makes a film in another codec.
+func shootAs(t testing.TB, codec, format string, scene []string, args ...string) *movie {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), codec+"."+format)
+	must(t, "ffmpeg", slices.Concat(scene, args, []string{path})...)
+	m, err := develop(path, codec)
 	if err != nil {
 		t.Fatal(err)
 	}

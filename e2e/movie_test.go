@@ -19,6 +19,7 @@ const (
 	pictureRate   = 30
 	sampleRate    = 44100
 	tone          = 440 // Hz
+	otherTone     = 880 // of the mirrored film
 )
 
 // A movie is a film whose pictures are known, so that what a player decodes can be told from garbage.
@@ -26,11 +27,17 @@ type movie struct {
 	path     string
 	codec    string          // of the picture, as ffprobe names it; empty for none
 	sound    string          // codec of the sound
+	tone     int             // in Hz
 	pictures map[string]bool // digests of all decoded pictures
 }
 
 // scene is ffmpeg's input of the film.
-func scene(seconds int) []string {
+func scene(seconds int) []string { return sceneOf(seconds, tone) }
+
+// mirrored is ffmpeg's input of a film that shares no picture with the others, and has another tone.
+func mirrored(seconds int) []string { return append(sceneOf(seconds, otherTone), "-vf", "hflip") }
+
+func sceneOf(seconds, tone int) []string {
 	return []string{
 		"-v", "error", "-y",
 		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=%dx%d:r=%d:d=%d", width, height, pictureRate, seconds),
@@ -39,10 +46,14 @@ func scene(seconds int) []string {
 	}
 }
 
+// x264 are ffmpeg's arguments to encode the film.
+var x264 = []string{
+	"-c:v", "libx264", "-preset", "veryfast", "-b:v", "500k", "-bf", "2", "-g", strconv.Itoa(pictureRate), "-sc_threshold", "0",
+}
+
 // shoot makes the H.264 film: 6 s with B-frames and a key frame each second.
 func shoot(path string) (*movie, error) {
-	args := append(scene(6), "-c:v", "libx264", "-preset", "veryfast", "-b:v", "500k",
-		"-bf", "2", "-g", strconv.Itoa(pictureRate), "-sc_threshold", "0", path)
+	args := append(append(scene(6), x264...), path)
 	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("making the film: %w\n%s", err, out)
 	}
@@ -55,7 +66,7 @@ func develop(path, codec string) (*movie, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", path, err)
 	}
-	m := &movie{path: path, codec: codec, sound: "aac", pictures: make(map[string]bool)}
+	m := &movie{path: path, codec: codec, sound: "aac", tone: tone, pictures: make(map[string]bool)}
 	for _, digest := range digests(out) {
 		m.pictures[digest] = true
 	}
@@ -188,7 +199,7 @@ func (m *movie) decodeFor(t testing.TB, seconds int, source ...string) {
 	if m.codec != "" {
 		m.recognise(t, digests(readFile(t, pictures)), (seconds-1)*pictureRate)
 	}
-	checkTone(t, readFile(t, sound))
+	checkPitch(t, readFile(t, sound), m.tone)
 }
 
 // recognise checks that all pictures of a list, of which there must be some, are the movie's.
@@ -205,8 +216,14 @@ func (m *movie) recognise(t testing.TB, digests []string, atLeast int) {
 	}
 }
 
-// checkTone checks that PCM samples are the film's tone, by its loudness and by how often it passes through zero.
+// checkTone checks that PCM samples are the film's tone.
 func checkTone(t testing.TB, pcm []byte) {
+	t.Helper()
+	checkPitch(t, pcm, tone)
+}
+
+// checkPitch checks that PCM samples are a tone, by its loudness and by how often it passes through zero.
+func checkPitch(t testing.TB, pcm []byte, tone int) {
 	t.Helper()
 	const start = 4096 // a decoder that joins needs a frame or two
 	n := len(pcm) / 2
@@ -225,7 +242,7 @@ func checkTone(t testing.TB, pcm []byte) {
 	}
 	seconds := float64(n-start) / sampleRate
 	pitch := float64(crossings) / 2 / seconds
-	if loud := math.Sqrt(power / float64(n-start)); loud < 500 || math.Abs(pitch-tone) > 10 {
+	if loud := math.Sqrt(power / float64(n-start)); loud < 500 || math.Abs(pitch-float64(tone)) > 10 {
 		t.Errorf("the sound has %.1f Hz at an amplitude of %.0f, want %d Hz", pitch, loud, tone)
 	}
 }

@@ -186,7 +186,13 @@ func packEnhanced(tr *track, s *sample) []byte {
 	return slices.Concat([]byte{exHead(tr.kind, s.key) | packet}, fourCC(tr.codec), content)
 }
 
-// packNano is packEnhanced with a modifier that gives the time its nanoseconds.
+// packPlain is packEnhanced, but always with the packet type that the samples of several tracks can share.
+func packPlain(tr *track, s *sample) []byte {
+	packet, content := enhance(tr, s, false)
+	return slices.Concat([]byte{exHead(tr.kind, s.key) | packet}, fourCC(tr.codec), content)
+}
+
+// packNano is packPlain with a modifier that gives the time its nanoseconds.
 func packNano(tr *track, s *sample) []byte {
 	const timestampOffsetNano = 0
 	packet, content := enhance(tr, s, false)

@@ -20,9 +20,10 @@ type streamRow struct {
 		CID    string `json:"cid"`
 	} `json:"publish"`
 	Video struct {
-		Codec  string `json:"codec"`
-		Width  int    `json:"width"`
-		Height int    `json:"height"`
+		Codec   string `json:"codec"`
+		Profile string `json:"profile"`
+		Width   int    `json:"width"`
+		Height  int    `json:"height"`
 	} `json:"video"`
 	Audio struct {
 		Codec      string `json:"codec"`
