@@ -50,9 +50,11 @@ missing() {
 		gstreamer1.0-tools gst-inspect-1.0
 		gstreamer1.0-tools gst-launch-1.0
 		jq jq
+		obs-studio obs
 		rtmpdump rtmpdump
 		shellcheck shellcheck
 		vlc-bin vlc
+		xvfb Xvfb
 	END
 	while read -r package element; do
 		gst-inspect-1.0 --exists "$element" 2>/dev/null || echo "$package"

@@ -19,7 +19,7 @@ var (
 )
 
 // tools are what the tests call.
-var tools = []string{"cc", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "rtmpdump", "vlc"}
+var tools = []string{"cc", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "obs", "rtmpdump", "vlc", "Xvfb"}
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -125,60 +124,3 @@ func checkTimes(t testing.TB, name string, frames []*live.Frame) {
 		last[f.Kind] = f.Time
 	}
 }
-
-// A relay forwards connections to the server, behind a few bytes of its own, and keeps what comes back.
-type relay struct {
-	net.Listener
-	answers tape
-}
-
-// relayTo listens on a port and forwards to another. What preface says is sent first.
-func relayTo(t testing.TB, address, preface string) *relay {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{Listener: ln}
-	var busy sync.WaitGroup
-	busy.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			busy.Go(func() { r.forward(conn, address, preface) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		busy.Wait()
-	})
-	return r
-}
-
-// forward copies both ways until both sides have closed theirs.
-func (r *relay) forward(from net.Conn, address, preface string) {
-	defer from.Close()
-	to, err := net.Dial("tcp", address)
-	if err != nil {
-		return
-	}
-	defer to.Close()
-	if _, err := io.WriteString(to, preface); err != nil {
-		return
-	}
-	var up sync.WaitGroup
-	up.Go(func() {
-		_, _ = io.Copy(to, from) // the other direction tells
-		if half, ok := to.(*net.TCPConn); ok {
-			_ = half.CloseWrite()
-		}
-	})
-	_, _ = io.Copy(io.MultiWriter(from, &r.answers), to)
-	from.Close()
-	up.Wait()
-}
-
-// proxied returns the preface of a proxy that forwards for a client of another address.
-func proxied(client string) string { return "PROXY TCP4 " + client + " 127.0.0.1 40000 1935\r\n" }
