@@ -140,13 +140,20 @@ func (s *server) mustFail(why string, args ...string) {
 // mustComplain runs a program, which must fail and show why in its own output.
 func (s *server) mustComplain(name, why string, args ...string) {
 	s.t.Helper()
-	p := start(s.t, nil, name, args...)
-	if err := p.wait(s.t, patience); err == nil {
+	if err := s.mustShow(name, why, args...); err == nil {
 		s.t.Errorf("%s was not refused", name)
 	}
-	if !strings.Contains(p.out.String(), why) {
-		s.t.Errorf("%s does not show %q:\n%s", name, why, tail(p.out.String()))
+}
+
+// mustShow runs a program to its end, and returns how that was. Its output must have a text.
+func (s *server) mustShow(name, text string, args ...string) error {
+	s.t.Helper()
+	p := start(s.t, nil, name, args...)
+	err := p.wait(s.t, patience)
+	if !strings.Contains(p.out.String(), text) {
+		s.t.Errorf("%s does not show %q:\n%s", name, text, tail(p.out.String()))
 	}
+	return err
 }
 
 // TestNames asks for names that are not allowed, in every way.
