@@ -125,7 +125,11 @@ func FuzzParseTag(f *testing.F) {
 		f.Add(byte(c.kind), []byte(c.body))
 	}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
-		frame, err := live.ParseTag(live.Kind(kind), 0, body)
+		kept := bytes.Clone(body)
+		frame, err := live.ParseTag(live.Kind(kind), 7, body)
+		if !bytes.Equal(body, kept) {
+			t.Fatal("the body was changed")
+		}
 		if err != nil {
 			if frame != nil || !errors.Is(err, live.ErrTag) {
 				t.Fatalf("%v with %v", frame, err)
@@ -135,8 +139,11 @@ func FuzzParseTag(f *testing.F) {
 		if !bytes.HasSuffix(body, frame.Payload()) {
 			t.Fatal("the payload is not the end of the body")
 		}
-		if frame.Config && frame.Media() {
-			t.Fatal("a configuration is not media")
+		if frame.Config && (frame.Media() || len(frame.Payload()) == 0) {
+			t.Fatal("a configuration is not media, and not empty")
+		}
+		if frame.Time != 7 || !bytes.Equal(frame.Body, body) || frame.Kind == live.KindVideo && frame.Key && !frame.Media() {
+			t.Fatalf("%+v", frame)
 		}
 	})
 }

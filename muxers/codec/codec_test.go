@@ -207,31 +207,3 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-func FuzzRecords(f *testing.F) {
-	f.Add(avcRecord(4))
-	f.Add(hevcRecord())
-	f.Add(unhex("2b118800"))
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		if c, err := codec.ParseAVC(b); err == nil {
-			_ = c.String()
-			_, _, _ = c.Size()
-		}
-		if c, err := codec.ParseHEVC(b); err == nil {
-			_ = c.String()
-			_, _, _ = c.Size()
-		}
-		if c, err := codec.ParseAAC(b); err == nil && c.FitsADTS(len(b)) {
-			_ = c.AppendADTS(nil, len(b))
-		}
-	})
-}
-
-func FuzzUnits(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x02ab\x00\x00\x00\x01c"), 4)
-	f.Fuzz(func(t *testing.T, b []byte, size int) {
-		if n := len(codec.AppendAnnexB(nil, b, size)); n != codec.AnnexBSize(b, size) {
-			t.Errorf("%d bytes appended, %d announced", n, codec.AnnexBSize(b, size))
-		}
-	})
-}
