@@ -58,6 +58,11 @@ func releaseEngine() error {
 
 func newEngine() *engine {
 	e := &engine{hub: new(live.Hub), server: serverID(), service: stats.NewID(8)}
+	// Apps that serve our clients, such as http and layer4, may start before us. A new hub admits everybody; one that has
+	// lost its policy admits nobody, until ours is in force.
+	none := new(live.Policy)
+	e.hub.Activate(none)
+	e.hub.Deactivate(none)
 	e.rtmp = &rtmpapp.Server{Hub: e.hub, Limits: e.limits, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
 	e.rates = stats.NewRates(e.hub)

@@ -22,3 +22,9 @@ func CurrentHub() (hub *live.Hub) {
 	})
 	return hub
 }
+
+// NewHub returns the hub of an engine for which no generation has started, and what ends it.
+func NewHub() (hub *live.Hub, end func() error) {
+	e := newEngine()
+	return e.hub, e.Destruct
+}

@@ -297,6 +297,21 @@ func TestStop(t *testing.T) {
 	a.told(live.ErrClosing)
 }
 
+// TestBeforeStart: nobody is admitted before there are rules. Apps that have clients for us may start before us.
+func TestBeforeStart(t *testing.T) {
+	hub, end := caddymodule.NewHub()
+	request := live.Request{Key: demo, Protocol: live.ProtocolRTMP}
+	if _, err := hub.Publish(t.Context(), request); err == nil || !strings.Contains(err.Error(), "no configuration") {
+		t.Errorf("publishing: %v, want a refusal", err)
+	}
+	if _, err := hub.Admit(t.Context(), request); err == nil || !strings.Contains(err.Error(), "no configuration") {
+		t.Errorf("playing: %v, want a refusal", err)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestValidate: validating opens no socket, or it would fail here, and leaves nothing.
 func TestValidate(t *testing.T) {
 	b := newBed(t)
