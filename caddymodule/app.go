@@ -33,8 +33,9 @@ const (
 // App takes live streams by RTMP and RTMPS and makes them available to the rtmp_flv, rtmp_ts, rtmp_audio, rtmp_hls and
 // rtmp_api handlers. Publishers and viewers survive a reload of the configuration.
 type App struct {
-	// Servers are the listeners for RTMP, by a name of your choice. Default: one on `:1935`.
-	Servers map[string]*Server `json:"servers,omitempty"`
+	// Servers are the listeners for RTMP, by a name of your choice. An empty object is none, for where the layer4 app
+	// accepts the connections. Default: one on `:1935`.
+	Servers map[string]*Server `json:"servers,omitzero"`
 
 	// Applications are the RTMP apps of the default vhost, by name: the first part of a stream's path. `*` stands for every
 	// app that has no entry of its own. Default: `*` with its defaults, so that every app exists; none if there are Vhosts,
@@ -66,6 +67,7 @@ type App struct {
 	listeners  []net.Listener
 	started    bool
 	released   bool // the engine was given back
+	implied    bool // the server is the default one
 }
 
 // CaddyModule returns the Caddy module information.
@@ -114,8 +116,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) setDefaults() {
-	if len(a.Servers) == 0 {
+	if a.Servers == nil {
 		a.Servers = map[string]*Server{"srv0": {Listen: []string{defaultListen}}}
+		a.implied = true
 	}
 	if len(a.Vhosts) == 0 {
 		a.Applications = withDefaultApplication(a.Applications)

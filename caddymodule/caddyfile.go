@@ -57,6 +57,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //				<wrapper...>
 //			}
 //		}
+//		server off
 //		app <name> {
 //			publish {
 //				match [<matcher>] <args...>
@@ -122,6 +123,14 @@ func (a *App) parseServer(d *caddyfile.Dispenser) error {
 	s := &Server{Listen: d.RemainingArgs()}
 	if len(s.Listen) == 0 {
 		return d.Err("a server needs an address, such as " + defaultListen)
+	}
+	off, isOff := s.Listen[0] == "off", a.Servers != nil && len(a.Servers) == 0
+	switch {
+	case off && a.Servers == nil && len(s.Listen) == 1:
+		a.Servers = make(map[string]*Server)
+		return parseBlock(d, "server off", nil)
+	case off, isOff:
+		return d.Err("server off stands alone: it means that there is no server")
 	}
 	err := parseBlock(d, "server", map[string]option{
 		"tls":               s.parseTLS,

@@ -312,6 +312,15 @@ func TestBeforeStart(t *testing.T) {
 	}
 }
 
+// TestNoServer: an app that is to listen nowhere does not listen on the default port either.
+func TestNoServer(t *testing.T) {
+	b := newBed(t)
+	b.load("{\n$OPTIONS\nrtmp {\nserver off\n}\n}\n")
+	if lines := b.logged("accepting RTMP connections"); len(lines) > 0 || caddymodule.References() != 1 {
+		t.Errorf("it listens: %v", lines)
+	}
+}
+
 // TestValidate: validating opens no socket, or it would fail here, and leaves nothing.
 func TestValidate(t *testing.T) {
 	b := newBed(t)
