@@ -6,18 +6,21 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -55,14 +58,14 @@ func run(m *testing.M) int {
 // own: getting them is a data race within Caddy (v2.11.9: tls.Start writes fields of the TLS app, which the certificates'
 // events copy).
 func makeCertificate(cert, key string) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	must(err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		DNSNames:     []string{"localhost"},
 		NotAfter:     time.Now().Add(time.Hour),
 	}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	signed, err := x509.CreateCertificate(cryptorand.Reader, template, template, private.Public(), private)
 	must(err)
 	encoded, err := x509.MarshalPKCS8PrivateKey(private)
 	must(err)
@@ -91,25 +94,35 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// freePorts returns ports of the loopback that nobody uses.
+// freePorts returns ports that nobody uses. They are below those that the system gives to clients, which could take them
+// before Caddy does.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
-	ports := make([]string, n)
-	listeners := make([]net.Listener, n) // all open at a time, so that no port is given out twice
-	for i := range ports {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		listeners[i] = ln
-		if _, ports[i], err = net.SplitHostPort(ln.Addr().String()); err != nil {
-			t.Fatal(err)
+	var found []string
+	for range 1000 {
+		port := strconv.Itoa(10000 + rand.IntN(20000))
+		if !slices.Contains(found, port) && isFree(port) {
+			if found = append(found, port); len(found) == n {
+				return found
+			}
 		}
 	}
-	for _, ln := range listeners {
-		_ = ln.Close()
+	t.Fatal("no free ports")
+	return nil
+}
+
+func isFree(port string) bool {
+	tcp, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return false
 	}
-	return ports
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", ":"+port)
+	if err != nil {
+		return false
+	}
+	_ = udp.Close()
+	return true
 }
 
 // A bed is a Caddy that runs in the test, on ports of its own.
