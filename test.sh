@@ -208,6 +208,15 @@ build() {
 		grep -Fx "$module" "$work/modules" || fail "the binary lacks the module $module"
 	done
 
+	# One with what users may add. The end-to-end tests of shared ports run it.
+	./xcaddy.sh build --output "$PWD/caddy-l4" \
+		--with "$(sed -n 's/^module //p' go.mod)/caddymodule/l4" \
+		--with "github.com/mholt/caddy-l4@$(sed -n 's|^\tgithub.com/mholt/caddy-l4 ||p' go.mod)"
+	./caddy-l4 list-modules >"$work/modules"
+	for module in layer4.handlers.rtmp layer4.matchers.rtmp; do
+		grep -Fx "$module" "$work/modules" || fail "the binary lacks the module $module"
+	done
+
 	local file
 	while read -r file; do
 		echo "caddy fmt $file"
@@ -243,9 +252,11 @@ run() {
 }
 
 e2e() {
-	[ -x caddy ] || build
+	if [ ! -x caddy ] || [ ! -x caddy-l4 ]; then
+		build
+	fi
 	[ -n "$(find e2e -name '*_test.go' -print -quit)" ] || fail "there are no end-to-end tests"
-	CADDY_BIN=$PWD/caddy go test -race -count=1 -timeout 15m ./e2e/... 2>&1 | tee -a "$work/go-test"
+	CADDY_BIN=$PWD/caddy CADDY_L4_BIN=$PWD/caddy-l4 go test -race -count=1 -timeout 15m ./e2e/... 2>&1 | tee -a "$work/go-test"
 }
 
 # ------------------------------------------------------------------------------------------------------------------

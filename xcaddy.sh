@@ -7,6 +7,7 @@
 #	                                        given; then runs Caddyfile.example and prints the URLs
 #
 # The arguments add other plugins, for example: ./xcaddy.sh build --with github.com/caddy-dns/cloudflare
+# RTMP on shared ports: ./xcaddy.sh build --with github.com/caddy-rtmp/caddy-rtmp/caddymodule/l4 --with github.com/mholt/caddy-l4
 #
 # Environment of build:
 #	CADDY_VERSION   the Caddy to build (default v2.11.9)
@@ -102,7 +103,9 @@ build() {
 	out=$here/caddy$(go env GOEXE)
 	if find_xcaddy; then
 		say "building Caddy $caddy_version with this plugin; the first time takes some minutes"
-		"$xcaddy" build "$caddy_version" --with "$(field module)@v0.0.0=$here" --output "$out" "$@" ||
+		# The replacement of all versions lets --with name packages of ours, such as caddymodule/l4.
+		module=$(field module)
+		"$xcaddy" build "$caddy_version" --with "$module@v0.0.0=$here" --replace "$module=$here" --output "$out" "$@" ||
 			die 1 "the build failed. It fetches Caddy and its modules from Go's module proxy, so it needs the network the first time."
 	elif [ $# -eq 0 ]; then
 		say "xcaddy cannot be had; building cmd/caddy with go build, and the Caddy that go.mod names"

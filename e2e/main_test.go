@@ -7,15 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // What TestMain makes for all tests.
 var (
-	caddyBin string // the caddy under test
-	example  string // the repository's Caddyfile.example
-	film     *movie // H.264 with B-frames, and AAC
-	trust    string // the library that testdata/trust.c makes
+	caddyBin  string                 // the caddy under test
+	layer4Bin func() (string, error) // one with layer4, built when it is asked for
+	example   string                 // the repository's Caddyfile.example
+	film      *movie                 // H.264 with B-frames, and AAC
+	trust     string                 // the library that testdata/trust.c makes
 )
 
 // tools are what the tests call.
@@ -55,9 +57,12 @@ func prepare(dir string) (err error) {
 	if example, err = filepath.Abs("../Caddyfile.example"); err != nil {
 		return err
 	}
-	if caddyBin, err = findBinary(dir); err != nil {
+	if caddyBin, err = findBinary("CADDY_BIN", filepath.Join(dir, "caddy"), ""); err != nil {
 		return err
 	}
+	layer4Bin = sync.OnceValues(func() (string, error) {
+		return findBinary("CADDY_L4_BIN", filepath.Join(dir, "caddy-l4"), ",layer4")
+	})
 	trust = filepath.Join(dir, "trust.so")
 	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", trust, "testdata/trust.c").CombinedOutput(); err != nil {
 		return fmt.Errorf("testdata/trust.c: %w\n%s", err, out)
@@ -66,13 +71,13 @@ func prepare(dir string) (err error) {
 	return err
 }
 
-// findBinary returns the path of $CADDY_BIN, or builds ./cmd/caddy; with the race detector if the tests have it.
-func findBinary(dir string) (string, error) {
-	if path := os.Getenv("CADDY_BIN"); path != "" {
+// findBinary returns the path in an environment variable, or builds ./cmd/caddy with more build tags; with the race detector
+// if the tests have it.
+func findBinary(variable, path, tags string) (string, error) {
+	if path := os.Getenv(variable); path != "" {
 		return filepath.Abs(path)
 	}
-	path := filepath.Join(dir, "caddy")
-	args := []string{"build", "-tags", "nobadger,nomysql,nopgx", "-o", path}
+	args := []string{"build", "-tags", "nobadger,nomysql,nopgx" + tags, "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}

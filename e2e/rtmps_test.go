@@ -8,6 +8,9 @@ import (
 // verifying are ffmpeg's options with which it checks the server's certificate.
 func (s *server) verifying() []string { return []string{"-tls_verify", "1", "-ca_file", s.rootCert()} }
 
+// verifyingAs are those for a certificate of another name than the URL's. ffmpeg asks the server for that name too.
+func (s *server) verifyingAs(name string) []string { return append(s.verifying(), "-verifyhost", name) }
+
 // TestRTMPS publishes and plays with programs that verify the certificate, and with the same ones where they cannot.
 func TestRTMPS(t *testing.T) {
 	t.Parallel()

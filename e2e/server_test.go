@@ -77,6 +77,7 @@ func lineOf(config, text string) string {
 // A server is a caddy process.
 type server struct {
 	t      testing.TB
+	bin    string // the caddy
 	dir    string
 	config string // path of the Caddyfile
 	env    []string
@@ -85,13 +86,14 @@ type server struct {
 	admin, http, https, rtmp, rtmps int // ports
 
 	trust *x509.CertPool
+	name  string // that TLS asks for; empty is the one of the URL
 }
 
 // newServer prepares a server with folders and ports of its own.
 func newServer(t testing.TB, config string) *server {
 	t.Helper()
 	p := freePorts(t, 5)
-	s := &server{t: t, dir: t.TempDir(), admin: p[0], http: p[1], https: p[2], rtmp: p[3], rtmps: p[4]}
+	s := &server{t: t, bin: caddyBin, dir: t.TempDir(), admin: p[0], http: p[1], https: p[2], rtmp: p[3], rtmps: p[4]}
 	s.config = filepath.Join(s.dir, "Caddyfile")
 	s.env = []string{
 		"HOME=" + s.dir,
@@ -129,7 +131,7 @@ func (s *server) write(config string) {
 // run starts the process and waits until it listens and has its certificate.
 func (s *server) run() {
 	s.t.Helper()
-	s.process = start(s.t, s.env, caddyBin, "run", "--config", s.config, "--adapter", "caddyfile")
+	s.process = start(s.t, s.env, s.bin, "run", "--config", s.config, "--adapter", "caddyfile")
 	s.t.Cleanup(s.end)
 	eventually(s.t, "caddy is up", func() error {
 		if err := s.running(); err != nil {
@@ -163,7 +165,14 @@ func (s *server) greet(port int) error {
 }
 
 // tls returns a configuration that trusts the server's own authority and no other.
-func (s *server) tls() *tls.Config { return &tls.Config{RootCAs: s.trust} }
+func (s *server) tls() *tls.Config { return &tls.Config{RootCAs: s.trust, ServerName: s.name} }
+
+// named returns the server for clients that ask for a name by TLS, whatever the URL says.
+func (s *server) named(name string) *server {
+	c := *s
+	c.name = name
+	return &c
+}
 
 // trusting is the environment of a program that is to verify the server's certificate and has no option for it.
 func (s *server) trusting() []string {
@@ -189,7 +198,7 @@ func (s *server) end() {
 // caddy runs another command of the binary.
 func (s *server) caddy(args ...string) (output string, err error) {
 	s.t.Helper()
-	stdout, stderr, err := command(s.t, s.env, caddyBin, args...)
+	stdout, stderr, err := command(s.t, s.env, s.bin, args...)
 	return string(stdout) + string(stderr), err
 }
 
