@@ -214,7 +214,18 @@ func (h *Hub) endStream(s *Stream, reason error) {
 
 // tell gives the observer an event. The key's order must be held.
 func (h *Hub) tell(ses *Session, t EventType, err error) {
-	h.Policy().observe(Event{Type: t, Time: time.Now(), Session: ses.Info(), Err: err})
+	e := Event{Type: t, Time: time.Now(), Session: ses.Info(), Clients: ses.stream.clients(), Err: err}
+	if t == EventUnpublish || t == EventStop {
+		e.Clients++ // it is off the list already
+	}
+	h.Policy().observe(e)
+}
+
+// clients returns how many sessions the stream has.
+func (s *Stream) clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
 }
 
 // Disconnect tells the observer that the connection ended on which req was made, the last of its requests, with its key

@@ -74,6 +74,9 @@ type Event struct {
 	// Session is as it is then. That of an EventClose is the last one that the connection had or was refused; its totals
 	// are the connection's.
 	Session SessionInfo
+	// Clients is how many sessions its stream has then, this one among them although it may just have ended. It is 0 where
+	// there is no stream.
+	Clients int
 	// Err is why a session was refused or has ended: io.EOF where the client left as it should.
 	Err error
 }
