@@ -204,7 +204,8 @@ build() {
 		http.handlers.rtmp_audio \
 		http.handlers.rtmp_hls \
 		http.handlers.rtmp_api \
-		rtmp.authenticators.token; do
+		rtmp.authenticators.token \
+		rtmp.hooks.http; do
 		grep -Fx "$module" "$work/modules" || fail "the binary lacks the module $module"
 	done
 

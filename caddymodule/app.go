@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-rtmp/caddy-rtmp/hooks"
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp"
 )
@@ -46,6 +48,10 @@ type App struct {
 	// vhost, `__defaultVhost__`, whichever name each of them uses. Default: none.
 	Vhosts map[string]*Vhost `json:"vhosts,omitempty"`
 
+	// HooksRaw are modules that are asked who may publish and play, after the rules, and told what has happened. They are
+	// asked in this order; the first that refuses ends it. Default: none.
+	HooksRaw []json.RawMessage `json:"hooks,omitempty" caddy:"namespace=rtmp.hooks inline_key=hook"`
+
 	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
 	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
 
@@ -64,6 +70,8 @@ type App struct {
 	engine     *engine
 	policy     *live.Policy
 	vhostNames map[string]string // all names of vhosts, to the first of each
+	hooks      []any
+	webhooks   []*hooks.Webhook // those among them that call back ends
 	listeners  []net.Listener
 	started    bool
 	released   bool // the engine was given back
@@ -102,8 +110,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.policy = &live.Policy{
-		Guard:    live.GuardFunc(a.admit),
-		Observer: live.ObserverFunc(a.observe),
+		Guard:    live.GuardFunc(a.ask),
+		Observer: live.ObserverFunc(a.tell),
 		Vhosts:   a.vhostNames,
 		Rules:    a.rules,
 	}
@@ -112,7 +120,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.engine = engine
-	return nil
+	return a.provisionHooks(ctx)
 }
 
 func (a *App) setDefaults() {
@@ -219,6 +227,10 @@ func (a *App) Start() error {
 			return fmt.Errorf("server %q: %w", name, err)
 		}
 	}
+	if err := a.startHooks(); err != nil {
+		a.closeListeners()
+		return err
+	}
 	a.started = true
 	a.engine.activate(a)
 	for _, ln := range a.listeners {
@@ -247,6 +259,7 @@ func (a *App) Stop() error {
 		a.endSessions()
 	}
 	a.engine.deactivate(a)
+	a.stopHooks()
 	return nil
 }
 

@@ -89,6 +89,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //				...
 //			}
 //		}
+//		hook <module> <args...>
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
@@ -109,6 +110,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"server":            a.parseServer,
 		"app":               applicationOption(a.Applications),
 		"vhost":             a.parseVhost,
+		"hook":              a.parseHook,
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),

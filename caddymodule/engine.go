@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-rtmp/caddy-rtmp/hooks"
+	"github.com/caddy-rtmp/caddy-rtmp/hooks/outbox"
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
 	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp"
@@ -35,6 +37,11 @@ type engine struct {
 	server  string // names this server in the API, the same after a restart
 	service string // names this start of the engine in the API
 
+	// backends are what webhooks share, opening is held while their outbox is being opened.
+	backends *hooks.Backends
+	opening  sync.Mutex
+	outbox   *outbox.Outbox
+
 	ended sync.Once
 
 	mu      sync.Mutex
@@ -44,7 +51,7 @@ type engine struct {
 
 // loadEngine returns the process's engine. The caller must release it once.
 func loadEngine() (*engine, error) {
-	e, _, err := engines.LoadOrNew(engineKey, func() (caddy.Destructor, error) { return newEngine(), nil })
+	e, _, err := engines.LoadOrNew(engineKey, func() (caddy.Destructor, error) { return newEngine() })
 	if err != nil {
 		return nil, fmt.Errorf("setting up the live-streaming engine: %w", err)
 	}
@@ -56,7 +63,7 @@ func releaseEngine() error {
 	return err
 }
 
-func newEngine() *engine {
+func newEngine() (*engine, error) {
 	e := &engine{hub: new(live.Hub), server: serverID(), service: stats.NewID(8)}
 	// Apps that serve our clients, such as http and layer4, may start before us. A new hub admits everybody; one that has
 	// lost its policy admits nobody, until ours is in force.
@@ -67,7 +74,9 @@ func newEngine() *engine {
 	e.hls = hls.NewServer(e.hub)
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
-	return e
+	var err error
+	e.backends, err = e.newBackends()
+	return e, err
 }
 
 // serverID makes an id in SRS's form of the one that Caddy keeps in its data folder. Where that folder cannot be written
@@ -87,6 +96,7 @@ func (e *engine) activate(a *App) {
 	e.apps = append(e.apps, a)
 	e.current.Store(a)
 	e.mu.Unlock()
+	e.backends.Serve(a.webhooks)
 	e.hub.Activate(a.policy)
 }
 
@@ -102,6 +112,7 @@ func (e *engine) deactivate(a *App) {
 	e.mu.Unlock()
 	e.hub.Deactivate(a.policy)
 	if newest != nil {
+		e.backends.Serve(newest.webhooks)
 		e.hub.Activate(newest.policy) // once more: the streams of apps that only a had end now
 	}
 }
@@ -141,8 +152,17 @@ func (e *engine) Destruct() error {
 	if closeErr := e.rtmp.Close(ctx); err == nil {
 		err = closeErr
 	}
+	// The last events go out now if they can, or after the next start.
+	ctx, cancel = context.WithTimeout(context.Background(), lastEventsTime)
+	defer cancel()
+	if closeErr := e.backends.Close(ctx); err == nil {
+		err = closeErr
+	}
 	return err
 }
+
+// lastEventsTime is how long the end of the engine waits for back ends to take what is pending.
+const lastEventsTime = 2 * time.Second
 
 // cutOffTime is how long a connection may take to end once it was closed.
 const cutOffTime = time.Second

@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/hooks"
+	"github.com/caddy-rtmp/caddy-rtmp/hooks/outbox"
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+)
+
+// A caller is a hook that calls back ends.
+type caller interface {
+	// connect makes the webhook, which shares b with those of other generations.
+	connect(b *hooks.Backends) (*hooks.Webhook, error)
+	// durable tells whether its events are to survive the process.
+	durable() bool
+}
+
+// A worker is a hook that does something by itself while its configuration is in force. Start returns at once; Stop waits
+// for what was begun, but not for long.
+type worker interface {
+	Start()
+	Stop()
+}
+
+// provisionHooks loads the hooks. The engine must be there.
+func (a *App) provisionHooks(ctx caddy.Context) error {
+	mods, err := ctx.LoadModule(a, "HooksRaw")
+	if err != nil {
+		return fmt.Errorf("loading hooks: %w", err)
+	}
+	a.hooks, _ = mods.([]any)
+	for _, m := range a.hooks {
+		_, asks := m.(live.Guard)
+		_, told := m.(live.Observer)
+		if !asks && !told {
+			return fmt.Errorf("%T is no hook: it is neither asked nor told", m)
+		}
+		c, ok := m.(caller)
+		if !ok {
+			continue
+		}
+		w, err := c.connect(a.engine.backends)
+		if err != nil {
+			return fmt.Errorf("hook: %w", err)
+		}
+		a.webhooks = append(a.webhooks, w)
+	}
+	hooks.Distinguish(a.webhooks)
+	return nil
+}
+
+// startHooks opens what hooks need, before this generation is in force.
+func (a *App) startHooks() error {
+	for _, m := range a.hooks {
+		if c, ok := m.(caller); ok && c.durable() {
+			if err := a.engine.openOutbox(); err != nil {
+				return fmt.Errorf("hook: %w", err)
+			}
+		}
+	}
+	for _, m := range a.hooks {
+		if w, ok := m.(worker); ok {
+			w.Start()
+		}
+	}
+	return nil
+}
+
+// stopHooks ends what startHooks has begun.
+func (a *App) stopHooks() {
+	for _, m := range a.hooks {
+		if w, ok := m.(worker); ok {
+			w.Stop()
+		}
+	}
+}
+
+// ask implements live.Policy: first the rules are asked, then the hooks, in the order of the configuration.
+func (a *App) ask(ctx context.Context, r *live.Request) (live.Grant, error) {
+	grant, err := a.admit(ctx, r)
+	for _, m := range a.hooks {
+		guard, ok := m.(live.Guard)
+		if !ok || err != nil {
+			continue
+		}
+		var more live.Grant
+		more, err = guard.Admit(ctx, r)
+		grant = grant.And(more)
+	}
+	if err != nil {
+		a.forget(r.ID)
+		return live.Grant{}, err
+	}
+	return grant, nil
+}
+
+// tell implements live.Policy: it writes the log and tells the hooks.
+func (a *App) tell(e live.Event) {
+	a.observe(e)
+	for _, m := range a.hooks {
+		if observer, ok := m.(live.Observer); ok {
+			observer.Observe(e)
+		}
+	}
+	if slices.Contains(lastEvents, e.Type) {
+		a.forget(e.Session.ID)
+	}
+}
+
+// lastEvents are those after which no hook is told of a session any more.
+var lastEvents = []live.EventType{live.EventUnpublish, live.EventStop, live.EventRefuse}
+
+func (a *App) forget(id string) {
+	if err := a.engine.backends.Forget(id); err != nil {
+		a.logger.Error("what a back end was owed is not forgotten", zap.String("session", id), zap.Error(err))
+	}
+}
+
+// newBackends makes what webhooks share.
+func (e *engine) newBackends() (*hooks.Backends, error) {
+	fleeting, err := outbox.Open(outbox.Options{Logger: e.logger})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the outbox: %w", err)
+	}
+	return &hooks.Backends{
+		Identity: hooks.Identity{ID: e.server, Service: e.service},
+		Hub:      e.hub,
+		Fleeting: fleeting,
+	}, nil
+}
+
+// openOutbox opens the database in which events wait until they are delivered, if it is not open.
+func (e *engine) openOutbox() error {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	if e.outbox != nil {
+		return nil
+	}
+	o, err := outbox.Open(outbox.Options{Path: outboxPath(), Logger: e.logger})
+	if err != nil {
+		return fmt.Errorf("opening the outbox, where events wait until they are delivered "+
+			"(another Caddy may use it; \"delivery best_effort\" does without): %w", err)
+	}
+	e.outbox = o
+	e.backends.SetDurable(o)
+	return nil
+}
+
+// outboxPath is the file of the outbox, below Caddy's data folder.
+func outboxPath() string { return filepath.Join(caddy.AppDataDir(), "rtmp", "outbox.db") }
