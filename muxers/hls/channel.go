@@ -53,10 +53,18 @@ func (ch *channel) segmenter(v *variant) *segmenter {
 		}
 		w := newWindow(ch.server.start, v, ch.server.seed())
 		g = newSegmenter(w, func() Config { return *ch.config.Load() }, ch.drain)
+		g.listed = func(p *live.SessionInfo, streamID string, s *segment) { ch.listed(v, p, streamID, s) }
 		ch.segmenters[v] = g
 	}
 	g.follow(ch.server, stream)
 	return g
+}
+
+// stayOn lets the segments of what is on air be made, if the configuration says so.
+func (ch *channel) stayOn() {
+	if ch.config.Load().AlwaysOn {
+		ch.segmenter(kept)
+	}
 }
 
 // segment returns a segment by its file name, or nil.
@@ -172,6 +180,7 @@ func (ch *channel) patience() time.Duration {
 
 // sweep removes what is stale, and tells whether nothing is left.
 func (ch *channel) sweep(now time.Time) (empty bool) {
+	ch.stayOn()
 	ch.mu.Lock()
 	maps.DeleteFunc(ch.segmenters, func(_ *variant, g *segmenter) bool {
 		stale := g.stale(now)

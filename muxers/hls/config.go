@@ -13,6 +13,8 @@ type Config struct {
 	// Sessions makes each viewer a session of the hub: asked for by the guard, listed, counted and kickable. Without, the
 	// objects are plain files for everybody, and no guard is asked.
 	Sessions bool
+	// AlwaysOn makes segments of a stream also while nobody watches; see Server.Keep.
+	AlwaysOn bool
 }
 
 // The bounds and defaults of Config.

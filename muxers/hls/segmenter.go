@@ -15,8 +15,9 @@ import (
 type segmenter struct {
 	window *window
 	config func() Config
-	ended  func(*live.Stream) // is called when a stream has ended and all of it is in the window
-	ready  chan struct{}      // closed when there is a playlist, with all that the log had when the reading began
+	ended  func(*live.Stream)                                             // is called when a stream has ended and all of it is in the window
+	listed func(publisher *live.SessionInfo, streamID string, s *segment) // is called with each segment in the playlist; may be nil
+	ready  chan struct{}                                                  // closed when there is a playlist, with all that the log had when the reading began
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the reading; nil while nothing is read
@@ -28,10 +29,12 @@ type segmenter struct {
 	// The following belong to the goroutine that reads.
 	cut    cutter
 	packer packer
-	frames []*live.Frame // of the open segment
-	seam   bool          // the open segment is behind a discontinuity
-	origin time.Time     // the wall clock at stream time 0, if it was running all the time
-	late   bool          // the log is being read
+	frames []*live.Frame     // of the open segment
+	seam   bool              // the open segment is behind a discontinuity
+	origin time.Time         // the wall clock at stream time 0, if it was running all the time
+	late   bool              // the log is being read
+	source *live.Stream      // what is being read
+	sender *live.SessionInfo // the newest publisher that was seen
 }
 
 func newSegmenter(w *window, config func() Config, ended func(*live.Stream)) *segmenter {
@@ -107,6 +110,7 @@ func (g *segmenter) stale(now time.Time) bool {
 // read takes in a stream until it ends or ctx is done.
 func (g *segmenter) read(ctx context.Context, s *live.Stream) {
 	r := s.NewReaderFromOldest(live.Tracks{})
+	g.source, g.sender = s, nil
 	g.begin()
 	err := g.catchUp(r)
 	for skips := r.Skipped(); err == nil; {
@@ -197,6 +201,19 @@ func (g *segmenter) finish(d cut) {
 	g.seam = false
 	g.window.add(s, g.config().Window, g.cut.target, d.setup)
 	g.announce()
+	g.tell(s)
+}
+
+// tell tells of a segment that was listed. When the last one is, its publisher has left already.
+func (g *segmenter) tell(s *segment) {
+	if g.listed == nil {
+		return
+	}
+	info := g.source.Info()
+	if info.Publisher != nil {
+		g.sender = info.Publisher
+	}
+	g.listed(g.sender, info.ID, s)
 }
 
 // announce lets those go on who wait for a playlist, once there is one and it is worth having.

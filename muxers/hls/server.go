@@ -18,6 +18,10 @@ const sweepEvery = time.Second
 // A Server makes segments and keeps viewers. It outlives configurations, so that a reload neither interrupts a stream
 // nor renumbers it: keep it where the Hub is kept. Its memory is that of the windows of what is being watched.
 type Server struct {
+	// Listed, if set, is told of each segment once it is in the playlist, in the order of each stream. It must not block
+	// for long: the segments that follow wait. It must not be changed once the server is in use.
+	Listed func(s Segment)
+
 	hub     *live.Hub
 	start   string // names this start in file names
 	mint    mint
@@ -106,6 +110,24 @@ func (s *Server) forget(ch *channel) {
 	if ch.users == 0 && s.channels[ch.key] == ch {
 		delete(s.channels, ch.key)
 	}
+}
+
+// Keep puts c in force for a stream that is on air. If it is AlwaysOn, segments are made from now on until the stream ends,
+// or another configuration is put in force. It does not block, and may be called by an observer.
+func (s *Server) Keep(k live.Key, c Config) {
+	s.run(func() {
+		c = c.normal()
+		ch := s.find(k)
+		if ch == nil && c.AlwaysOn {
+			ch, _ = s.open(k, c) // it fails when the server is closed
+		}
+		if ch == nil {
+			return
+		}
+		defer s.release(ch)
+		ch.configure(c)
+		ch.stayOn()
+	})
 }
 
 // find returns the channel of a stream, or nil if there is none. The caller must release it.

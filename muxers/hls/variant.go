@@ -22,14 +22,20 @@ type packer interface {
 	Append(b []byte, f *live.Frame) []byte
 }
 
+// VariantTS is the name of the variant of MPEG-TS.
+const VariantTS = "ts"
+
 // transport is the variant of MPEG-TS.
 var transport = &variant{
-	name:        "ts",
+	name:        VariantTS,
 	playlist:    "media.m3u8",
 	ending:      ".ts",
 	contentType: "video/mp2t",
 	newPacker:   func() packer { return new(mpegts.Muxer) },
 }
+
+// kept is the variant that is made while nobody watches.
+var kept = transport
 
 // entries are the files under a stream's folder that a viewer may begin with, and what they lead to.
 var entries = map[string]*variant{"index.m3u8": transport}
