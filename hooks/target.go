@@ -74,6 +74,9 @@ func (t *target) Send(ctx context.Context, d *outbox.Delivery) outbox.Result {
 	limit := t.hook.options.Timeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
+	if d.Event == OnHLSNotify {
+		return t.notify(ctx, d)
+	}
 	r, err := t.call(ctx, d.ID, d.Body)
 	if err != nil {
 		return outbox.Result{Err: err}

@@ -111,8 +111,11 @@ func (w *Webhook) delivery(t *target, event string, r *live.Request, stream stri
 
 // lives returns how long an event is worth delivering.
 func lives(event string) time.Duration {
-	if event == OnHLS {
+	switch event {
+	case OnHLS:
 		return outbox.SegmentLife
+	case OnHLSNotify:
+		return notifyLife
 	}
 	return outbox.DefaultLife
 }

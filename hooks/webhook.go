@@ -45,6 +45,8 @@ type Options struct {
 	AllowOnError bool
 	// BestEffort keeps events in memory, so that they are lost with the process.
 	BestEffort bool
+	// UpdateInterval is how often on_update tells of each session. Default: DefaultUpdateInterval; at least a second.
+	UpdateInterval time.Duration
 	// InFlight bounds the questions to one URL at a time. Others wait, within Timeout. Default: DefaultInFlight.
 	InFlight int
 	// UserAgent is the header of that name. Default: "caddy-rtmp".
@@ -76,7 +78,7 @@ func NewWebhook(b *Backends, o Options) (*Webhook, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.targets = append(w.targets, &target{hook: w, name: targetName(u), url: u.String(), slots: make(chan struct{}, o.InFlight)})
+		w.targets = append(w.targets, &target{hook: w, name: targetName(u), url: raw, slots: make(chan struct{}, o.InFlight)})
 	}
 	w.setBreakers()
 	return w, nil
@@ -110,9 +112,16 @@ func (o *Options) complete() error {
 			return err
 		}
 	}
+	if err := o.checkNotify(); err != nil {
+		return err
+	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if o.Timeout < 0 || o.Timeout > MaxTimeout {
 		return fmt.Errorf("a time-out of %s is not between 0 and %s", o.Timeout, MaxTimeout)
+	}
+	o.UpdateInterval = cmp.Or(o.UpdateInterval, DefaultUpdateInterval)
+	if o.UpdateInterval < time.Second {
+		return fmt.Errorf("an update every %s is too often; a second is the least", o.UpdateInterval)
 	}
 	o.InFlight = cmp.Or(o.InFlight, DefaultInFlight)
 	if o.InFlight < 0 {
