@@ -72,6 +72,7 @@ func newEngine() (*engine, error) {
 	e.hub.Deactivate(none)
 	e.rtmp = &rtmpapp.Server{Hub: e.hub, Limits: e.limits, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
+	e.hls.Listed = e.listed
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
 	var err error
@@ -98,6 +99,7 @@ func (e *engine) activate(a *App) {
 	e.mu.Unlock()
 	e.backends.Serve(a.webhooks)
 	e.hub.Activate(a.policy)
+	e.keepSegments()
 }
 
 // deactivate withdraws a. If it was in force, as after a reload that failed in another app, the one before it is again.
@@ -114,6 +116,7 @@ func (e *engine) deactivate(a *App) {
 	if newest != nil {
 		e.backends.Serve(newest.webhooks)
 		e.hub.Activate(newest.policy) // once more: the streams of apps that only a had end now
+		e.keepSegments()
 	}
 }
 

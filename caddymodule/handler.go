@@ -182,6 +182,7 @@ func (e *engine) hlsConfig(k live.Key) hls.Config {
 		c.Segment = time.Duration(app.HLS.Segment)
 		c.Window = app.HLS.Window
 		c.Sessions = *app.HLS.Sessions
+		c.AlwaysOn = a.wantsSegments()
 	}
 	return c
 }

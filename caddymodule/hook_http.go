@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -58,6 +60,10 @@ type HTTPHook struct {
 	// `best_effort`, which keeps them in memory for a moment. Default: `durable`.
 	Delivery string `json:"delivery,omitempty"`
 
+	// UpdateInterval is how often `on_update` tells of each publisher and viewer what has passed so far. An answer that
+	// refuses ends the session. Default: 30s; at least 1s.
+	UpdateInterval caddy.Duration `json:"update_interval,omitempty"`
+
 	// InFlight is how many questions may be with one URL at a time. Others wait, within Timeout. Default: 128.
 	InFlight int `json:"in_flight,omitempty"`
 
@@ -66,6 +72,8 @@ type HTTPHook struct {
 	transport *http.Transport
 	logger    *slog.Logger
 	webhook   *hooks.Webhook
+	cancel    context.CancelFunc // of updates
+	working   sync.WaitGroup
 }
 
 // CaddyModule returns the Caddy module information.
@@ -143,16 +151,17 @@ func (h *HTTPHook) check() error {
 // connect implements caller.
 func (h *HTTPHook) connect(b *hooks.Backends) (*hooks.Webhook, error) {
 	w, err := hooks.NewWebhook(b, hooks.Options{
-		URLs:         h.urls,
-		Events:       h.Events,
-		Transport:    h.transport,
-		Signer:       h.signer,
-		Timeout:      time.Duration(h.Timeout),
-		AllowOnError: h.OnError == onErrorAllow,
-		BestEffort:   !h.durable(),
-		InFlight:     h.InFlight,
-		UserAgent:    "caddy-rtmp/" + Version,
-		Logger:       h.logger,
+		URLs:           h.urls,
+		Events:         h.Events,
+		Transport:      h.transport,
+		Signer:         h.signer,
+		Timeout:        time.Duration(h.Timeout),
+		AllowOnError:   h.OnError == onErrorAllow,
+		BestEffort:     !h.durable(),
+		UpdateInterval: time.Duration(h.UpdateInterval),
+		InFlight:       h.InFlight,
+		UserAgent:      "caddy-rtmp/" + Version,
+		Logger:         h.logger,
 	})
 	h.webhook = w
 	return w, err
@@ -168,6 +177,32 @@ func (h *HTTPHook) Admit(ctx context.Context, r *live.Request) (live.Grant, erro
 
 // Observe implements live.Observer.
 func (h *HTTPHook) Observe(e live.Event) { h.webhook.Observe(e) }
+
+// wantsSegments implements listener.
+func (h *HTTPHook) wantsSegments() bool {
+	return h.webhook.Wants(hooks.OnHLS) || h.webhook.Wants(hooks.OnHLSNotify)
+}
+
+// listed implements listener.
+func (h *HTTPHook) listed(s *hooks.Segment) { h.webhook.Listed(s) }
+
+// Start implements worker: it begins to tell of updates.
+func (h *HTTPHook) Start() {
+	if !h.webhook.Wants(hooks.OnUpdate) {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.working.Go(func() { h.webhook.Update(ctx) })
+}
+
+// Stop implements worker.
+func (h *HTTPHook) Stop() {
+	if h.cancel != nil {
+		h.cancel()
+	}
+	h.working.Wait()
+}
 
 // Cleanup closes idle connections. Deliveries under way go on.
 func (h *HTTPHook) Cleanup() error {
@@ -191,6 +226,7 @@ func (h *HTTPHook) Cleanup() error {
 //		timeout   <duration>
 //		on_error  refuse|allow
 //		delivery  durable|best_effort
+//		update    <interval>
 //		in_flight <count>
 //	}
 func (h *HTTPHook) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -206,6 +242,7 @@ func (h *HTTPHook) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"timeout":   durationOption(&h.Timeout),
 		"on_error":  textOption(&h.OnError, checkOnError),
 		"delivery":  textOption(&h.Delivery, checkDelivery),
+		"update":    h.parseUpdate,
 		"in_flight": countOption(&h.InFlight),
 	})
 }
@@ -224,6 +261,20 @@ func (h *HTTPHook) parseEvents(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// parseUpdate parses `update <interval>`, which asks for on_update too.
+func (h *HTTPHook) parseUpdate(d *caddyfile.Dispenser) error {
+	if err := durationOption(&h.UpdateInterval)(d); err != nil {
+		return err
+	}
+	if !slices.Contains(h.Events, hooks.OnUpdate) {
+		if len(h.Events) == 0 {
+			h.Events = hooks.DefaultEvents()
+		}
+		h.Events = append(h.Events, hooks.OnUpdate)
+	}
+	return nil
+}
+
 // Interface guards
 var (
 	_ caddy.Provisioner     = (*HTTPHook)(nil)
@@ -232,4 +283,6 @@ var (
 	_ live.Guard            = (*HTTPHook)(nil)
 	_ live.Observer         = (*HTTPHook)(nil)
 	_ caller                = (*HTTPHook)(nil)
+	_ worker                = (*HTTPHook)(nil)
+	_ listener              = (*HTTPHook)(nil)
 )

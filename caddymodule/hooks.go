@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/hooks"
 	"github.com/caddy-rtmp/caddy-rtmp/hooks/outbox"
 	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
 )
 
 // A caller is a hook that calls back ends.
@@ -109,6 +110,9 @@ func (a *App) tell(e live.Event) {
 			observer.Observe(e)
 		}
 	}
+	if e.Type == live.EventPublish && a.wantsSegments() {
+		a.engine.hls.Keep(e.Session.Key, a.engine.hlsConfig(e.Session.Key))
+	}
 	if slices.Contains(lastEvents, e.Type) {
 		a.forget(e.Session.ID)
 	}
@@ -120,6 +124,52 @@ var lastEvents = []live.EventType{live.EventUnpublish, live.EventStop, live.Even
 func (a *App) forget(id string) {
 	if err := a.engine.backends.Forget(id); err != nil {
 		a.logger.Error("what a back end was owed is not forgotten", zap.String("session", id), zap.Error(err))
+	}
+}
+
+// A listener is a hook that is told of segments of HLS.
+type listener interface {
+	// wantsSegments tells whether segments are to be made for it although nobody watches.
+	wantsSegments() bool
+	// listed tells of a segment that is in the playlist. It does not block.
+	listed(s *hooks.Segment)
+}
+
+// wantsSegments tells whether a hook wants segments of every stream.
+func (a *App) wantsSegments() bool {
+	return slices.ContainsFunc(a.hooks, func(m any) bool {
+		l, ok := m.(listener)
+		return ok && l.wantsSegments()
+	})
+}
+
+// keepSegments lets the streams on air be segmented, or not, as the configuration in force says.
+func (e *engine) keepSegments() {
+	for _, s := range e.hub.Snapshot().Streams {
+		if s.Publisher != nil {
+			e.hls.Keep(s.Key, e.hlsConfig(s.Key))
+		}
+	}
+}
+
+// listed tells the hooks in force of a segment.
+func (e *engine) listed(s hls.Segment) {
+	a := e.current.Load()
+	if a == nil || s.Publisher == nil || s.Variant != hls.VariantTS {
+		return
+	}
+	segment := &hooks.Segment{
+		Publisher: *s.Publisher,
+		StreamID:  s.StreamID,
+		Number:    s.Number,
+		Length:    s.Length,
+		URL:       s.URL,
+		Playlist:  s.Playlist,
+	}
+	for _, m := range a.hooks {
+		if l, ok := m.(listener); ok {
+			l.listed(segment)
+		}
 	}
 }
 
