@@ -25,6 +25,9 @@ func CurrentHub() (hub *live.Hub) {
 
 // NewHub returns the hub of an engine for which no generation has started, and what ends it.
 func NewHub() (hub *live.Hub, end func() error) {
-	e := newEngine()
+	e, err := newEngine()
+	if err != nil {
+		panic(err)
+	}
 	return e.hub, e.Destruct
 }
