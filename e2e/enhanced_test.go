@@ -117,7 +117,7 @@ func compareConfigs(t testing.TB, published, received []*live.Frame) {
 	}
 	want := heads(published)
 	if got := heads(received); !slices.Equal(got, want) {
-		t.Errorf("what describes the stream is %q, want %q", got, want)
+		t.Errorf("what describes the stream is %.40q, want %.40q", got, want)
 	}
 	for _, f := range received[:len(want)] {
 		if f.Media() {

@@ -102,8 +102,8 @@ func inRealTime(ctx context.Context, w live.FrameWriter, before, frames []*live.
 	}
 }
 
-// enough is how much of a stream its frames are compared for, in milliseconds.
-const enough = playtime * 1000
+// enough is how much of a stream its frames are compared for, in milliseconds. It is as much as decode wants.
+const enough = playtime*1000 - 700
 
 func (s *server) framesOverRTMP(url string) []*live.Frame {
 	w := s.play(url)

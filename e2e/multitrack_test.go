@@ -45,8 +45,7 @@ func (s *server) likeOBS(t *testing.T, second *movie) {
 		t.Errorf("the API shows %+v", row)
 	}
 	for ending, source := range map[string]string{
-		"rtmp": s.url("rtmp", "/live/one"), "flv": s.url("http", "/live/one.flv"),
-		"ts": s.url("http", "/live/one.ts"), "m3u8": s.url("http", "/live/one.m3u8"),
+		"rtmp": s.url("rtmp", "/live/one"), "ts": s.url("http", "/live/one.ts"), "m3u8": s.url("http", "/live/one.m3u8"),
 	} {
 		t.Run("ffmpeg/"+ending, func(t *testing.T) {
 			t.Parallel()
