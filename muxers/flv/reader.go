@@ -41,9 +41,9 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{r: br, HasVideo: b[4]&flagVideo != 0, HasAudio: b[4]&flagAudio != 0}, nil
 }
 
-// ReadFrame returns the next frame, io.EOF at the end. A multitrack tag is a frame for each of its tracks. Tags of unknown types, encrypted ones too, are passed over. After an
-// error that wraps live.ErrTag it may be called again: only that one tag was broken. It blocks as its source does and looks
-// at ctx between tags.
+// ReadFrame returns the next frame, io.EOF at the end. A multitrack tag is a frame for each of its tracks. Tags of unknown
+// types, encrypted ones too, are passed over. After an error that wraps live.ErrTag it may be called again: only that one
+// tag was broken. It blocks as its source does and looks at ctx between tags.
 func (r *Reader) ReadFrame(ctx context.Context) (*live.Frame, error) {
 	for {
 		if err := ctx.Err(); err != nil {
