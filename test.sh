@@ -204,6 +204,7 @@ build() {
 		http.handlers.rtmp_audio \
 		http.handlers.rtmp_hls \
 		http.handlers.rtmp_api \
+		admin.api.rtmp \
 		rtmp.authenticators.token \
 		rtmp.hooks.http; do
 		grep -Fx "$module" "$work/modules" || fail "the binary lacks the module $module"

@@ -18,13 +18,14 @@ func init() {
 // Version is the version of caddy-rtmp that the API tells.
 const Version = "0.1.0"
 
-// APIHandler serves SRS's HTTP API below `/api/`. Other paths go to the next handler. It does not load without an Auth:
+// APIHandler serves SRS's HTTP API below `/api/`, and what back ends were told below `/api/v1/hooks/`. Other paths go to the next handler. It does not load without an Auth:
 // the API shows who watches what, and ends sessions.
 type APIHandler struct {
 	// Auth says who may call. It must be given.
 	Auth *APIAuth `json:"auth,omitempty"`
 
-	api *stats.API
+	api        *stats.API
+	deliveries http.Handler // below deliveriesPath
 }
 
 // CaddyModule returns the Caddy module information.
@@ -55,6 +56,7 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 		HLS:               e.hlsFragment,
 		AllowJSONPChanges: h.Auth.byToken,
 	}
+	h.deliveries = http.StripPrefix(deliveriesPath, e.deliveries())
 	return nil
 }
 
@@ -69,6 +71,10 @@ func (h *APIHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return h.Auth.serve(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if isDeliveries(r) {
+			h.deliveries.ServeHTTP(w, r)
+			return nil
+		}
 		h.api.ServeHTTP(w, r)
 		return nil
 	}))

@@ -133,7 +133,7 @@ func (o *Outbox) attempt(t *target, q *queue, e *entry, sender Sender) {
 func newAttempt(e *entry, begun time.Time, took time.Duration, result Result) *Attempt {
 	a := &Attempt{
 		Time: begun, ID: e.ID, Target: e.Target, Stream: e.Stream, Event: e.Event, Number: e.attempts,
-		Status: result.Status, Note: result.Note, Latency: took,
+		Status: result.Status, Note: result.Note, Latency: float64(took.Microseconds()) / 1000,
 	}
 	if result.Err != nil {
 		a.Error = result.Err.Error()

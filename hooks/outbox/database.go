@@ -72,7 +72,7 @@ func tryDatabase(path string) (db *bbolt.DB, err error) {
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
-			file, err = os.OpenFile(name, flag, mode) //nolint:gosec // the operator's path
+			file, err = os.OpenFile(name, flag, mode)
 			return file, err
 		},
 	})

@@ -99,28 +99,34 @@ func (o *Outbox) sweep() {
 	}
 }
 
-// Replay makes a dead letter pending again, with its id and a new life, at the end of its stream's order. A delivery that
-// is pending and waits for another attempt is tried now. The error is ErrUnknown if there is no such delivery, or that of
-// Put.
+// Replay makes a dead letter pending again, with its id and a new life, at the end of its stream's order. If the stream
+// waits for another attempt at what stands first in it, that is made now; the same for a delivery that is pending. The
+// error is ErrUnknown if there is no such delivery, or that of Put.
 func (o *Outbox) Replay(id string) error {
 	o.mu.Lock()
+	w, err := o.replay(id)
 	if e := o.pending[id]; e != nil {
-		for _, q := range e.queue.stage.lane.blocked("") {
-			o.makeReady(q)
-		}
-		o.mu.Unlock()
-		return nil
+		o.makeReady(e.queue.stage.lane.blocked("")...)
+	}
+	o.mu.Unlock()
+	return o.await(w, err)
+}
+
+// replay makes a dead letter pending. o.mu must be held.
+func (o *Outbox) replay(id string) (*writing, error) {
+	if o.pending[id] != nil {
+		return nil, nil
 	}
 	d := o.dead.find(id)
-	if d == nil {
-		o.mu.Unlock()
-		return ErrUnknown
+	switch {
+	case d == nil:
+		return nil, ErrUnknown
+	case o.closing:
+		return nil, ErrClosed
 	}
 	again := d.Delivery
 	again.Expires = time.Now().Add(d.Expires.Sub(d.Created))
-	w, err := o.put([]change{o.dead.remove(d)}, []Delivery{again})
-	o.mu.Unlock()
-	return o.await(w, err)
+	return o.put([]change{o.dead.remove(d)}, []Delivery{again})
 }
 
 // Discard forgets a delivery, dead or pending, also one that holds up a stream. An attempt under way goes on. The error is

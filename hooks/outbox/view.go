@@ -21,18 +21,18 @@ const (
 
 // An Attempt is what the log of deliveries tells of one attempt.
 type Attempt struct {
-	Time    time.Time     `json:"time"`
-	ID      string        `json:"id"`
-	Target  string        `json:"target"`
-	Stream  string        `json:"stream"`
-	Event   string        `json:"event"`
-	Number  int           `json:"number"` // 1 is the first since the process began
-	Outcome string        `json:"outcome"`
-	Status  int           `json:"status,omitempty"` // of the HTTP answer
-	Error   string        `json:"error,omitempty"`
-	Note    string        `json:"note,omitempty"`
-	Latency time.Duration `json:"latency_ns"`
-	Next    time.Time     `json:"next,omitzero"` // when it is tried again
+	Time    time.Time `json:"time"`
+	ID      string    `json:"id"`
+	Target  string    `json:"target"`
+	Stream  string    `json:"stream"`
+	Event   string    `json:"event"`
+	Number  int       `json:"number"` // 1 is the first since the process began
+	Outcome string    `json:"outcome"`
+	Status  int       `json:"status,omitempty"` // of the HTTP answer
+	Error   string    `json:"error,omitempty"`
+	Note    string    `json:"note,omitempty"`
+	Latency float64   `json:"latency_ms"`    // in milliseconds
+	Next    time.Time `json:"next,omitzero"` // when it is tried again
 }
 
 // problem says why the attempt has failed.
