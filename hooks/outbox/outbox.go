@@ -18,7 +18,7 @@ var (
 	ErrFailing = errors.New("the target does not take what is pending")
 	// ErrClosed is that of an outbox after Close.
 	ErrClosed = errors.New("the outbox is closed")
-	// ErrSlow is that of Put, Begin and End if the operating system has not taken what is to be stored within 50 ms, as
+	// ErrSlow is that of Put, Begin and End if the operating system has not taken what is to be stored within 100 ms, as
 	// when the disk cannot keep up. It is about to.
 	ErrSlow = errors.New("the disk cannot keep up")
 	// ErrUnknown is that of Replay and Discard for an id that is neither pending nor dead.

@@ -22,7 +22,7 @@ const (
 	logLimit = 256 << 20
 	// writePatience is how long a caller waits for the operating system to take a write to the log. It takes microseconds,
 	// unless it lets nobody write because the disk cannot keep up.
-	writePatience = 50 * time.Millisecond
+	writePatience = 100 * time.Millisecond
 )
 
 // A cell is a place in the store.
