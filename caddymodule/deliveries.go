@@ -11,7 +11,7 @@ import (
 const deliveriesPath = "/api/v1/hooks"
 
 // outboxes returns where webhooks wait, those in memory too.
-func (e *engine) outboxes() []*outbox.Outbox { return nil }
+func (e *engine) outboxes() []*outbox.Outbox { return e.backends.Outboxes() }
 
 // deliveries returns the handler that shows outboxes. The path before targets, deliveries and attempts must be stripped.
 func (e *engine) deliveries() *outbox.Handler {

@@ -48,6 +48,16 @@ func (b *Backends) outbox(bestEffort bool) *outbox.Outbox {
 	return b.durable
 }
 
+// Outboxes returns the outboxes that there are, the durable one first.
+func (b *Backends) Outboxes() []*outbox.Outbox {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.durable == nil {
+		return []*outbox.Outbox{b.Fleeting}
+	}
+	return []*outbox.Outbox{b.durable, b.Fleeting}
+}
+
 // Serve makes the webhooks of a configuration those that deliver.
 func (b *Backends) Serve(webhooks []*Webhook) {
 	b.mu.Lock()

@@ -143,6 +143,10 @@ func newAttempt(e *entry, begun time.Time, took time.Duration, result Result) *A
 
 // conclude does what an attempt's result asks for. o.mu must be held.
 func (o *Outbox) conclude(t *target, q *queue, e *entry, result Result) {
+	t.silent++
+	if result.Err == nil {
+		t.silent = 0
+	}
 	switch judge(result) {
 	case verdictDelivered:
 		e.last.Outcome = OutcomeDelivered

@@ -6,13 +6,19 @@ import (
 	"time"
 )
 
-// drainPatience is how long ago an attempt must have failed for a Drain to ask for another one.
-const drainPatience = time.Second
+const (
+	// drainRetry is how long after a failure a Drain has a delivery tried again, whose own pause may be minutes.
+	drainRetry = 250 * time.Millisecond
+	// downAfter is how many attempts at a target without an answer, one after the other, say that it is down. A Drain does
+	// not wait then; whether the target is up again it has tried at most every downRetry.
+	downAfter = 3
+	downRetry = time.Second
+)
 
 // Drain waits until what is pending for a stream at a target was delivered, so that a question to that target does not
 // come before old news. With a client, a viewer's session, it waits only for that client and for what is the stream's
-// own. It does not wait for what is put meanwhile. If the target is known to fail, Drain returns ErrFailing at once or
-// after one more attempt; if ctx is done, its error.
+// own. It does not wait for what is put meanwhile. What has failed is tried again meanwhile, without its pause. If ctx is
+// done before, Drain returns its error; if the target is not configured, or does not answer at all, ErrFailing.
 func (o *Outbox) Drain(ctx context.Context, target, stream, client string) error {
 	var limit uint64
 	begun := time.Now()
@@ -52,14 +58,27 @@ func (o *Outbox) drained(target, stream, client string, limit uint64, begun time
 		return nil, ErrClosed
 	}
 	for _, q := range l.blocked(client) {
-		if !q.failedAt.Before(begun) || begun.Sub(q.failedAt) < drainPatience {
+		if t.silent >= downAfter && (!q.failedAt.Before(begun) || begun.Sub(q.failedAt) < downRetry) {
 			return nil, fmt.Errorf("%w: %s", ErrFailing, t.lastError)
 		}
-		o.makeReady(q)
+		o.hasten(q)
 	}
 	// What was made ready may have expired in the same moment.
 	if !l.holds(client, limit) {
 		return nil, nil
 	}
 	return l.wait(), nil
+}
+
+// hasten has a queue tried again soon after its failure. o.mu must be held.
+func (o *Outbox) hasten(q *queue) {
+	wait := drainRetry - time.Since(q.failedAt)
+	if wait <= 0 {
+		o.makeReady(q)
+		return
+	}
+	if next := time.Now().Add(wait); next.Before(q.next) {
+		q.next = next
+		q.timer.Reset(wait)
+	}
 }

@@ -30,6 +30,7 @@ type target struct {
 	failed    uint64 // attempts
 	dead      uint64
 	failing   int  // attempts that have failed since one was answered
+	silent    int  // attempts that had no answer at all since one had
 	working   bool // dispatch is at work
 	lastError string
 	lastKick  time.Time

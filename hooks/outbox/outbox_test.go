@@ -188,10 +188,12 @@ func TestClients(t *testing.T) {
 		s.set(status(500))
 		put(t, o, of("c1", "c1 stop"))
 		time.Sleep(100 * time.Millisecond)
-		if err := o.Drain(t.Context(), "a", "x", "c4"); err != nil {
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := o.Drain(ctx, "a", "x", "c4"); err != nil {
 			t.Errorf("another viewer's end is waited for: %v", err)
 		}
-		if err := o.Drain(t.Context(), "a", "x", ""); !errors.Is(err, outbox.ErrFailing) {
+		if err := o.Drain(ctx, "a", "x", ""); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the stream does not wait for its viewers: %v", err)
 		}
 	})
@@ -227,21 +229,34 @@ func TestDrain(t *testing.T) {
 			t.Errorf("came: %v", events)
 		}
 
-		// What has just failed is not asked again, what has failed long ago is.
-		s.set(status(500))
+		// What has failed is tried again at once, as long as the target answers.
+		failures := 0
+		s.set(func(*outbox.Delivery) outbox.Result {
+			if failures++; failures < 4 {
+				return outbox.Result{Status: 500}
+			}
+			return outbox.Result{Status: 200}
+		})
 		put(t, o, to("a", "x", "3"))
-		if took, err := drain(time.Hour); !errors.Is(err, outbox.ErrFailing) || took != time.Second {
+		if took, err := drain(time.Hour); err != nil || took != 4750*time.Millisecond {
 			t.Errorf("failing: %s, %v", took, err)
 		}
+
+		// When it does not answer nobody waits for it, and it is seen when it is there again.
+		s.set(func(*outbox.Delivery) outbox.Result { return outbox.Result{Err: errors.New("no answer")} })
+		put(t, o, to("a", "x", "4"))
+		if took, err := drain(time.Hour); !errors.Is(err, outbox.ErrFailing) || took != 3500*time.Millisecond {
+			t.Errorf("down: %s, %v", took, err)
+		}
 		if took, err := drain(time.Hour); !errors.Is(err, outbox.ErrFailing) || took != 0 {
-			t.Errorf("failing again: %s, %v", took, err)
+			t.Errorf("down, as is known: %s, %v", took, err)
 		}
 		time.Sleep(10 * time.Minute)
 		if time.Since(o.Attempts()[0].Time) < 3*time.Second {
 			time.Sleep(3 * time.Second)
 		}
 		s.set(nil)
-		if took, err := drain(time.Hour); err != nil || took > 6*time.Second {
+		if took, err := drain(time.Hour); err != nil || took != time.Second {
 			t.Errorf("there again: %s, %v", took, err)
 		}
 	})
