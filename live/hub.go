@@ -107,6 +107,11 @@ func (h *Hub) reconcile() {
 func (h *Hub) Publish(ctx context.Context, req Request) (*Publisher, error) {
 	req.Action = ActionPublish
 	ses, err := h.open(ctx, req, func(s *Session, rules Rules) error {
+		// A publisher that is gone but of whose end nobody was told yet would be no conflict, and the guard would be asked
+		// about this one before it knows.
+		order := h.order(s.Key)
+		order.Lock()
+		defer order.Unlock()
 		if rules.OnConflict == ConflictReplace {
 			return nil
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +179,42 @@ func TestConflictWhileTheGuardThinks(t *testing.T) {
 			t.Error(refused)
 		}
 	})
+}
+
+// TestGuardKnowsTheEnd has a publisher come while the observer is being told that the one before has gone. The guard is
+// asked when the observer knows.
+func TestGuardKnowsTheEnd(t *testing.T) {
+	h := new(live.Hub)
+	var told atomic.Bool
+	second := make(chan error, 1)
+	h.Activate(&live.Policy{
+		Guard: live.GuardFunc(func(_ context.Context, r *live.Request) (live.Grant, error) {
+			if r.UserAgent == "second" && !told.Load() {
+				return live.Grant{}, live.Refuse(live.ErrDenied, "the guard was asked too early")
+			}
+			return live.Grant{}, nil
+		}),
+		Observer: live.ObserverFunc(func(e live.Event) {
+			if e.Type != live.EventUnpublish || e.Session.UserAgent == "second" {
+				return
+			}
+			go func() {
+				req := livetest.Request(livetest.Key)
+				req.UserAgent = "second"
+				p, err := h.Publish(t.Context(), req)
+				if err == nil {
+					p.Close(nil)
+				}
+				second <- err
+			}()
+			for range 10_000 { // the other one's chance
+				runtime.Gosched()
+			}
+			told.Store(true)
+		}),
+	})
+	livetest.Publish(t, h, livetest.Key).Close(nil)
+	isErr(t, "the second", <-second, nil)
 }
 
 // TestGrant is what a guard may say beyond yes.
