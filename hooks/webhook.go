@@ -230,13 +230,12 @@ func (b *Backends) lookUp(k live.Key) (id string, clients int) {
 	return info.ID, info.Sessions
 }
 
-// check reports what went wrong with the outbox. It is told of every session, so it must not be too loud.
+// check reports what went wrong with the outbox.
 func (w *Webhook) check(err error) {
 	switch {
-	case err == nil, errors.Is(err, outbox.ErrClosed): // at the process's end; what is owed stands in the journal
 	case errors.Is(err, outbox.ErrSlow):
-		w.options.Logger.Debug("an event is stored late", "error", err.Error())
-	default:
-		w.options.Logger.Error("an event may be lost if the process ends", "error", err.Error())
+		w.options.Logger.Warn("the disk is slow; what was just stored would be lost if the process ended now")
+	case err != nil:
+		w.options.Logger.Error("events may be lost if the process ends", "error", err.Error())
 	}
 }
