@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"slices"
@@ -135,7 +136,7 @@ func commandAttacks() []attack {
 // chunkSize sets a chunk size, and goes back to 128 where that is one.
 func chunkSize(n uint32) []byte {
 	b := chunks(wire.Control(wire.TypeSetChunkSize, n))
-	return append(b, wire.AppendMessage(nil, 2, wire.Control(wire.TypeSetChunkSize, 128), int(max(n, 1)))...)
+	return append(b, wire.AppendMessage(nil, 2, wire.Control(wire.TypeSetChunkSize, 128), int(min(max(n, 1), math.MaxInt32)))...)
 }
 
 func oddControl() []byte {

@@ -246,6 +246,7 @@ func TestPages(t *testing.T) {
 		"?start=-1&count=0":                 all[:1],
 		"?start=99":                         {},
 		"?count=9223372036854775807":        all,
+		"?count=9223372036854775808":        all,
 		"?start=x&count=x":                  all[:10],
 		"?start=9223372036854775807":        {},
 		"?start=11&count=99999999999999999": all[11:],

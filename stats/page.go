@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"errors"
 	"net/url"
 	"strconv"
 )
@@ -14,10 +15,11 @@ func page[T any](list []T, query url.Values) []T {
 	return list[:min(intParam(query, "count", defaultCount, 1), len(list))]
 }
 
-// intParam returns a parameter, or its default if it is missing or no number, but never less than least.
+// intParam returns a parameter, or its default if it is missing or no number, but never less than least. One that is too
+// large for an int is the largest.
 func intParam(query url.Values, name string, otherwise, least int) int {
 	n, err := strconv.Atoi(query.Get(name))
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return otherwise
 	}
 	return max(n, least)
