@@ -29,6 +29,7 @@ var (
 	ErrUnwatched = errors.New("nobody has watched the stream for too long")
 	ErrEnded     = errors.New("stream ended") // a viewer's, whose publisher has left
 	ErrExpired   = errors.New("permission expired")
+	ErrReloaded  = errors.New("closed for a new configuration")
 )
 
 // A Refusal says why a session was refused. Kind is one of this package's errors, so that a protocol can choose its
@@ -36,6 +37,9 @@ var (
 type Refusal struct {
 	Kind        error
 	Description string
+	// Challenge is how a client of HTTP is asked to authenticate, as in WWW-Authenticate (RFC 9110, 11.6.1). Empty leaves
+	// it to the protocol.
+	Challenge string
 }
 
 // Refuse returns a Refusal with a formatted description.
@@ -55,7 +59,7 @@ func Description(err error) string {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.Description
 	}
-	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded, ErrExpired, ErrUnwatched} {
+	for _, known := range []error{ErrKicked, ErrReplaced, ErrClosing, ErrRemoved, ErrSlow, ErrIdle, ErrEnded, ErrExpired, ErrUnwatched, ErrReloaded} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -274,6 +274,17 @@ func (h *Hub) Kick(id string) bool {
 	return true
 }
 
+// Review asks judge about every session, and ends those of which it says why they must not stay. judge must not call the
+// Hub. Sessions that begin meanwhile may be left out.
+func (h *Hub) Review(judge func(s *SessionInfo) error) {
+	for _, ses := range h.sessionList() {
+		info := ses.Info()
+		if err := judge(&info); err != nil {
+			ses.End(err)
+		}
+	}
+}
+
 // Close ends all streams and sessions and refuses new ones. It waits until the last session is closed or ctx is done.
 func (h *Hub) Close(ctx context.Context) error {
 	h.mu.Lock()

@@ -28,6 +28,9 @@ type Grant struct {
 	Stream string
 	// User is who the client has proved to be, Note what the operator's own system remarks. The API shows both.
 	User, Note string
+	// Basis is what the guard has admitted the session on, in the guard's own words, so that it can be asked later whether
+	// that still holds. It holds no secret, and is shown to nobody.
+	Basis string
 }
 
 // And returns what two guards say together: the earlier end, and the later guard's word where both name something.
@@ -38,6 +41,7 @@ func (g Grant) And(later Grant) Grant {
 	later.Stream = cmp.Or(later.Stream, g.Stream)
 	later.User = cmp.Or(later.User, g.User)
 	later.Note = cmp.Or(later.Note, g.Note)
+	later.Basis = cmp.Or(later.Basis, g.Basis)
 	return later
 }
 
