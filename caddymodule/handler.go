@@ -202,8 +202,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Errors != nil {
-		w.Header().Set("Cache-Control", "no-store")       // a stream that is missing now may be there soon
-		return caddyhttp.Error(httplive.Status(err), err) // the site has error pages of its own
+		w.Header().Set("Cache-Control", "no-store") // a stream that is missing now may be there soon
+		status := httplive.Status(err)
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", httplive.Challenge(err))
+		}
+		return caddyhttp.Error(status, err) // the site has error pages of its own
 	}
 	httplive.WriteError(w, err)
 	return nil

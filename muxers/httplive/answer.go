@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// CORS lets pages of any origin play: streams are public unless a guard says otherwise, and guards do not look at
-// cookies. The headers go to everybody, since a cache may give one answer to several. It answers OPTIONS, a preflight
+// CORS lets pages of any origin play: streams are public unless a guard says otherwise. Where guards look at cookies,
+// browsers hand pages of other origins nothing, since the origin allowed to them is no particular one. The headers go to everybody, since a cache may give one answer to several. It answers OPTIONS, a preflight
 // request or not, and tells whether it has done so.
 func CORS(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
@@ -62,8 +62,17 @@ var statuses = []struct {
 	{live.ErrRemoved, http.StatusNotFound},
 	{live.ErrDenied, http.StatusForbidden},
 	{live.ErrUnauthorized, http.StatusUnauthorized},
+	{live.ErrExpired, http.StatusUnauthorized},
 	{live.ErrGuard, http.StatusServiceUnavailable},
 	{live.ErrClosing, http.StatusServiceUnavailable},
+}
+
+// Challenge returns how a client is asked to authenticate who gets err with the status 401: the value of WWW-Authenticate.
+func Challenge(err error) string {
+	if r, ok := errors.AsType[*live.Refusal](err); ok && r.Challenge != "" {
+		return r.Challenge
+	}
+	return `Bearer realm="stream"`
 }
 
 // WriteError answers with the status and description of err, and with headers that keep the answer out of caches.
@@ -75,7 +84,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", methods)
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="stream"`)
+		h.Set("WWW-Authenticate", Challenge(err))
 	}
 	text := live.Description(err)
 	if status == http.StatusMethodNotAllowed {

@@ -1,6 +1,7 @@
 package httplive
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -71,7 +72,7 @@ func Request(r *http.Request, protocol string, key live.Key) live.Request {
 		Remote:    remoteOf(r),
 		Host:      hostname(r.Host),
 		TCURL:     scheme + "://" + r.Host + "/" + key.App,
-		PageURL:   r.Referer(),
+		PageURL:   cmp.Or(r.Referer(), r.Header.Get("Origin")), // pages may keep the first back
 		UserAgent: r.UserAgent(),
 		TLS:       r.TLS,
 		Header:    r.Header,
