@@ -3,13 +3,9 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,8 +15,9 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// Access says who may publish, or play. A client is admitted if no Deny range holds its address, if an Allow range or a
-// match set fits where there are any, and if one authenticator accepts it where there are any.
+// Access says who may publish, or play. A client is admitted if no Deny range holds its address, if it comes from a page
+// of Referers where there are any, if an Allow range or a match set fits where there are any, and if one authenticator
+// accepts it where there are any.
 type Access struct {
 	// MatchersRaw are Caddy's HTTP request matchers. Within a set all must match; of several sets one must. They look at
 	// a request with the method PUBLISH or PLAY, the path /app/stream, the query and the address of the client. remote_ip
@@ -34,13 +31,18 @@ type Access struct {
 	// Deny holds address ranges like Allow, and goes before it. Default: none.
 	Deny []string `json:"deny,omitempty"`
 
+	// Referers are domains, with their subdomains, of the pages on which clients may be embedded: RTMP's pageUrl, HTTP's
+	// Referer or Origin. `none` stands for clients that name no page, as most programs that are no browsers. Default: any
+	// page, and none.
+	Referers []string `json:"referers,omitempty"`
+
 	// AuthenticatorsRaw are modules that prove who a client is. One of them must accept. Default: none.
 	AuthenticatorsRaw []json.RawMessage `json:"authenticate,omitempty" caddy:"namespace=rtmp.authenticators inline_key=authenticator"`
 
 	action         live.Action
 	matchers       caddyhttp.MatcherSets
 	allow, deny    ranges
-	authenticators []live.Guard
+	authenticators []authenticator
 	logger         *zap.Logger
 	warned         sync.Once
 }
@@ -61,39 +63,39 @@ func (a *Access) provision(ctx caddy.Context, action live.Action, logger *zap.Lo
 	if a.deny, err = parseRanges(a.Deny); err != nil {
 		return fmt.Errorf("deny: %w", err)
 	}
-	guards, err := ctx.LoadModule(a, "AuthenticatorsRaw")
-	if err != nil {
-		return fmt.Errorf("loading authenticators: %w", err)
+	if err := checkReferers(a.Referers); err != nil {
+		return err
 	}
-	list, _ := guards.([]any)
-	for _, g := range list {
-		guard, ok := g.(live.Guard)
-		if !ok {
-			return fmt.Errorf("%T is no authenticator", g)
-		}
-		a.authenticators = append(a.authenticators, guard)
-	}
-	return nil
+	a.authenticators, err = loadAuthenticators(ctx, a)
+	return err
 }
 
 // restricts tells whether there is any rule.
 func (a *Access) restricts() bool {
-	return len(a.matchers) > 0 || len(a.allow) > 0 || len(a.deny) > 0 || len(a.authenticators) > 0
+	return len(a.matchers) > 0 || len(a.allow) > 0 || len(a.deny) > 0 || len(a.Referers) > 0 || len(a.authenticators) > 0
 }
 
 // admit implements live.Guard.
 func (a *Access) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
-	address := addressOf(r)
-	if len(a.deny) > 0 && !address.IsValid() {
-		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s, since your address is not known and some are denied", a.action)
-	}
-	if a.deny.contain(address) {
-		return live.Grant{}, live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
-	}
-	if err := a.checkOrigin(r); err != nil {
+	if err := a.check(r); err != nil {
 		return live.Grant{}, err
 	}
-	return a.authenticate(ctx, r)
+	return authenticate(ctx, a.authenticators, r)
+}
+
+// check asks the rules that need no authentication.
+func (a *Access) check(r *live.Request) error {
+	address := addressOf(r)
+	if len(a.deny) > 0 && !address.IsValid() {
+		return live.Refuse(live.ErrDenied, "you may not %s, since your address is not known and some are denied", a.action)
+	}
+	if a.deny.contain(address) {
+		return live.Refuse(live.ErrDenied, "you may not %s from %s", a.action, address)
+	}
+	if err := referers(a.Referers).check(r); err != nil {
+		return err
+	}
+	return a.checkOrigin(r)
 }
 
 // checkOrigin asks the rules about where a client comes from.
@@ -123,45 +125,6 @@ func (a *Access) checkOrigin(r *live.Request) error {
 		}
 	}
 	return live.Refuse(live.ErrDenied, "no rule lets you %s from %s", a.action, place(address))
-}
-
-// authenticate asks one authenticator after the other until one accepts.
-func (a *Access) authenticate(ctx context.Context, r *live.Request) (live.Grant, error) {
-	var refusals []error
-	for _, g := range a.authenticators {
-		grant, err := g.Admit(ctx, r)
-		if err == nil {
-			return grant, nil
-		}
-		refusals = append(refusals, err)
-	}
-	return live.Grant{}, errors.Join(refusals...)
-}
-
-// syntheticRequest makes an HTTP request of r, for Caddy's matchers.
-func syntheticRequest(r *live.Request) *http.Request {
-	req := &http.Request{
-		Method:     strings.ToUpper(r.Action.String()),
-		URL:        &url.URL{Path: "/" + r.Key.App + "/" + r.Key.Name, RawQuery: r.Query},
-		Proto:      "RTMP/1.0",
-		Header:     make(http.Header),
-		Host:       r.Host,
-		RemoteAddr: netip.AddrPortFrom(addressOf(r), r.Remote.Port()).String(),
-		TLS:        r.TLS,
-	}
-	req.RequestURI = req.URL.RequestURI()
-	if r.UserAgent != "" {
-		req.Header.Set("User-Agent", r.UserAgent)
-	}
-	if r.PageURL != "" {
-		req.Header.Set("Referer", r.PageURL)
-	}
-	repl := caddy.NewReplacer()
-	setPlaceholders(repl, r)
-	req = caddyhttp.PrepareRequest(req, repl, nil, nil)
-	// There is no server to find it out; whoever made r has.
-	caddyhttp.SetVar(req.Context(), caddyhttp.ClientIPVarKey, addressOf(r).String())
-	return req
 }
 
 // addressOf returns the address of a client, IPv4 as such, and an invalid one where it is not known.

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -51,9 +50,9 @@ func (a *APIAuth) provision(ctx caddy.Context) error {
 		ctx.Logger().Warn("the API's token is empty and admits nobody; is its environment variable set?")
 	}
 	if len(a.ProvidersRaw) > 0 {
-		a.providers = &caddyauth.Authentication{ProvidersRaw: a.ProvidersRaw}
-		if err := a.providers.Provision(ctx); err != nil {
-			return fmt.Errorf("loading providers: %w", err)
+		var err error
+		if a.providers, err = loadProviders(ctx, a.ProvidersRaw); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -28,6 +28,7 @@ func accessOption(to **Access) option {
 //		}
 //		allow all|private_ranges|<ranges...>
 //		deny  all|private_ranges|<ranges...>
+//		referer <domain...>|none
 //		authenticate <module> <args...>
 //	}
 //
@@ -41,6 +42,7 @@ func (a *Access) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"match":        a.parseMatch,
 		"allow":        rangesOption(&a.Allow),
 		"deny":         rangesOption(&a.Deny),
+		"referer":      a.parseReferer,
 		"authenticate": a.parseAuthenticate,
 	})
 }
@@ -55,6 +57,18 @@ func (a *Access) parseMatch(d *caddyfile.Dispenser) error {
 		return d.Err("match needs a matcher, such as remote_ip")
 	}
 	a.MatchersRaw = append(a.MatchersRaw, set)
+	return nil
+}
+
+func (a *Access) parseReferer(d *caddyfile.Dispenser) error {
+	list := d.RemainingArgs()
+	if len(list) == 0 {
+		return d.ArgErr()
+	}
+	if err := checkReferers(list); err != nil {
+		return d.WrapErr(err)
+	}
+	a.Referers = append(a.Referers, list...)
 	return nil
 }
 
