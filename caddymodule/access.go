@@ -98,6 +98,14 @@ func (a *Access) check(r *live.Request) error {
 	return a.checkOrigin(r)
 }
 
+// review returns why a session that an older configuration has admitted must end.
+func (a *Access) review(s *live.SessionInfo) error {
+	if err := a.check(&s.Request); err != nil {
+		return err
+	}
+	return review(a.authenticators, s)
+}
+
 // checkOrigin asks the rules about where a client comes from.
 func (a *Access) checkOrigin(r *live.Request) error {
 	address := addressOf(r)
@@ -208,8 +216,13 @@ func (a *App) admit(ctx context.Context, r *live.Request) (live.Grant, error) {
 	if app == nil {
 		return live.Grant{}, errNoApplication(r.Key)
 	}
-	if r.Action == live.ActionPublish {
-		return app.Publish.admit(ctx, r)
+	return app.access(r.Action).admit(ctx, r)
+}
+
+// access returns the rule for an action.
+func (a *Application) access(action live.Action) *Access {
+	if action == live.ActionPublish {
+		return a.Publish
 	}
-	return app.Play.admit(ctx, r)
+	return a.Play
 }

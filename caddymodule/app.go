@@ -52,6 +52,9 @@ type App struct {
 	// asked in this order; the first that refuses ends it. Default: none.
 	HooksRaw []json.RawMessage `json:"hooks,omitempty" caddy:"namespace=rtmp.hooks inline_key=hook"`
 
+	// OnReload says what becomes of publishers and viewers when the configuration changes. Default: they stay.
+	OnReload OnReload `json:"on_reload,omitzero"`
+
 	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
 	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
 
@@ -73,6 +76,8 @@ type App struct {
 	hooks      []any
 	webhooks   []*hooks.Webhook // those among them that call back ends
 	listeners  []net.Listener
+	activated  time.Time   // since when this configuration is in force
+	review     *time.Timer // of the sessions before it
 	started    bool
 	released   bool // the engine was given back
 	implied    bool // the server is the default one
@@ -145,6 +150,9 @@ func (a *App) setDefaults() {
 }
 
 func (a *App) checkDurations() error {
+	if err := a.OnReload.check(); err != nil {
+		return err
+	}
 	for _, d := range []caddy.Duration{a.ShutdownGrace, a.HandshakeTimeout, a.ConnectTimeout} {
 		if d < 0 {
 			return errNegative(d)
@@ -254,6 +262,9 @@ func (a *App) Stop() error {
 	}
 	a.started = false
 	a.closeListeners()
+	if a.review != nil {
+		a.review.Stop()
+	}
 	// Without a configuration that follows, this is the last that can tell of the sessions' ends.
 	if refs, _ := engines.References(engineKey); refs <= 1 {
 		a.endSessions()

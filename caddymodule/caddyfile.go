@@ -90,6 +90,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //			}
 //		}
 //		hook <module> <args...>
+//		on_reload keep|reauthorize|close <delay>
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
@@ -111,6 +112,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"app":               applicationOption(a.Applications),
 		"vhost":             a.parseVhost,
 		"hook":              a.parseHook,
+		"on_reload":         a.parseOnReload,
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),

@@ -100,11 +100,14 @@ func (e *engine) activate(a *App) {
 	e.backends.Serve(a.webhooks)
 	e.hub.Activate(a.policy)
 	e.keepSegments()
+	a.activated = time.Now() // no session that begins from now on is admitted by another
 }
 
 // deactivate withdraws a. If it was in force, as after a reload that failed in another app, the one before it is again.
+// Else the reload has succeeded, and it is for the newest to say what becomes of the sessions.
 func (e *engine) deactivate(a *App) {
 	e.mu.Lock()
+	succeeded := len(e.apps) > 0 && e.apps[len(e.apps)-1] != a
 	e.apps = slices.DeleteFunc(e.apps, func(b *App) bool { return a == b })
 	var newest *App
 	if n := len(e.apps); n > 0 {
@@ -117,6 +120,9 @@ func (e *engine) deactivate(a *App) {
 		e.backends.Serve(newest.webhooks)
 		e.hub.Activate(newest.policy) // once more: the streams of apps that only a had end now
 		e.keepSegments()
+	}
+	if succeeded {
+		newest.succeed()
 	}
 }
 
