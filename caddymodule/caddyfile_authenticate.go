@@ -23,15 +23,3 @@ func wordOption(to *string) option {
 		return nil
 	}
 }
-
-// listOption parses `<name> <word...>`. Several such lines add to each other.
-func listOption(to *[]string) option {
-	return func(d *caddyfile.Dispenser) error {
-		words := d.RemainingArgs()
-		if len(words) == 0 {
-			return d.ArgErr()
-		}
-		*to = append(*to, words...)
-		return nil
-	}
-}
