@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 		crashMain()
 		return
 	}
+	if os.Getenv(fullVariable) != "" {
+		fullMain()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package outbox_test
+
+const fullVariable = "OUTBOX_TEST_FULL"
+
+func fullMain() {}
