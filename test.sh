@@ -215,7 +215,8 @@ build() {
 		http.handlers.rtmp_api \
 		admin.api.rtmp \
 		rtmp.authenticators.token \
-		rtmp.hooks.http; do
+		rtmp.hooks.http \
+		rtmp.hooks.caddy_events; do
 		grep -Fx "$module" "$work/modules" || fail "the binary lacks the module $module"
 	done
 

@@ -55,6 +55,9 @@ type App struct {
 	// OnReload says what becomes of publishers and viewers when the configuration changes. Default: they stay.
 	OnReload OnReload `json:"on_reload,omitzero"`
 
+	// Heartbeat tells a back end at intervals that this server is there. Default: none.
+	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
+
 	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
 	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
 

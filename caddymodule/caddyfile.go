@@ -91,6 +91,15 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //		}
 //		hook <module> <args...>
 //		on_reload keep|reauthorize|close <delay>
+//		heartbeat <url> {
+//			interval  <duration>
+//			device_id <text>
+//			summaries
+//			token     <token>
+//			tls {
+//				...
+//			}
+//		}
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
@@ -113,6 +122,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"vhost":             a.parseVhost,
 		"hook":              a.parseHook,
 		"on_reload":         a.parseOnReload,
+		"heartbeat":         a.parseHeartbeat,
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),

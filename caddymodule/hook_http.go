@@ -61,7 +61,7 @@ type HTTPHook struct {
 	Delivery string `json:"delivery,omitempty"`
 
 	// UpdateInterval is how often `on_update` tells of each publisher and viewer what has passed so far. An answer that
-	// refuses ends the session. Default: 30s; at least 1s.
+	// refuses ends the session. Giving it asks for on_update too. Default: 30s; at least 1s.
 	UpdateInterval caddy.Duration `json:"update_interval,omitempty"`
 
 	// InFlight is how many questions may be with one URL at a time. Others wait, within Timeout. Default: 128.
@@ -115,6 +115,9 @@ func (h *HTTPHook) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// userAgent is how back ends know us.
+const userAgent = "caddy-rtmp/" + Version
+
 // The words of OnError and Delivery.
 const (
 	onErrorRefuse      = "refuse"
@@ -152,7 +155,7 @@ func (h *HTTPHook) check() error {
 func (h *HTTPHook) connect(b *hooks.Backends) (*hooks.Webhook, error) {
 	w, err := hooks.NewWebhook(b, hooks.Options{
 		URLs:           h.urls,
-		Events:         h.Events,
+		Events:         h.events(),
 		Transport:      h.transport,
 		Signer:         h.signer,
 		Timeout:        time.Duration(h.Timeout),
@@ -160,11 +163,22 @@ func (h *HTTPHook) connect(b *hooks.Backends) (*hooks.Webhook, error) {
 		BestEffort:     !h.durable(),
 		UpdateInterval: time.Duration(h.UpdateInterval),
 		InFlight:       h.InFlight,
-		UserAgent:      "caddy-rtmp/" + Version,
+		UserAgent:      userAgent,
 		Logger:         h.logger,
 	})
 	h.webhook = w
 	return w, err
+}
+
+// events returns the events to be told of. Who says how often wants updates.
+func (h *HTTPHook) events() []string {
+	if h.UpdateInterval == 0 || slices.Contains(h.Events, hooks.OnUpdate) {
+		return h.Events
+	}
+	if len(h.Events) == 0 {
+		return append(hooks.DefaultEvents(), hooks.OnUpdate)
+	}
+	return append(slices.Clone(h.Events), hooks.OnUpdate)
 }
 
 // durable implements caller.
@@ -242,7 +256,7 @@ func (h *HTTPHook) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"timeout":   durationOption(&h.Timeout),
 		"on_error":  textOption(&h.OnError, checkOnError),
 		"delivery":  textOption(&h.Delivery, checkDelivery),
-		"update":    h.parseUpdate,
+		"update":    durationOption(&h.UpdateInterval),
 		"in_flight": countOption(&h.InFlight),
 	})
 }
@@ -258,20 +272,6 @@ func (h *HTTPHook) parseEvents(d *caddyfile.Dispenser) error {
 		}
 	}
 	h.Events = append(h.Events, list...)
-	return nil
-}
-
-// parseUpdate parses `update <interval>`, which asks for on_update too.
-func (h *HTTPHook) parseUpdate(d *caddyfile.Dispenser) error {
-	if err := durationOption(&h.UpdateInterval)(d); err != nil {
-		return err
-	}
-	if !slices.Contains(h.Events, hooks.OnUpdate) {
-		if len(h.Events) == 0 {
-			h.Events = hooks.DefaultEvents()
-		}
-		h.Events = append(h.Events, hooks.OnUpdate)
-	}
 	return nil
 }
 

@@ -54,7 +54,26 @@ func (a *App) provisionHooks(ctx caddy.Context) error {
 		a.webhooks = append(a.webhooks, w)
 	}
 	hooks.Distinguish(a.webhooks)
+	if a.Heartbeat == nil {
+		return nil
+	}
+	if err := a.Heartbeat.provision(ctx, a.engine); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
 	return nil
+}
+
+// workers returns all that work by themselves.
+func (a *App) workers() (list []worker) {
+	for _, m := range a.hooks {
+		if w, ok := m.(worker); ok {
+			list = append(list, w)
+		}
+	}
+	if a.Heartbeat != nil {
+		list = append(list, a.Heartbeat)
+	}
+	return list
 }
 
 // startHooks opens what hooks need, before this generation is in force.
@@ -66,20 +85,16 @@ func (a *App) startHooks() error {
 			}
 		}
 	}
-	for _, m := range a.hooks {
-		if w, ok := m.(worker); ok {
-			w.Start()
-		}
+	for _, w := range a.workers() {
+		w.Start()
 	}
 	return nil
 }
 
 // stopHooks ends what startHooks has begun.
 func (a *App) stopHooks() {
-	for _, m := range a.hooks {
-		if w, ok := m.(worker); ok {
-			w.Stop()
-		}
+	for _, w := range a.workers() {
+		w.Stop()
 	}
 }
 

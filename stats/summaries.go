@@ -56,6 +56,11 @@ type systemRow struct {
 }
 
 func (a *API) summaries(*request) (any, error) {
+	return dataBody{a.envelope(), a.Summaries()}, nil
+}
+
+// Summaries returns what the endpoint of this name tells as its data, for encoding/json.
+func (a *API) Summaries() any {
 	row := a.System.sample()
 	snap, now := a.Hub.Snapshot(), time.Now().UnixMilli()
 	row.NowMS = now
@@ -64,5 +69,5 @@ func (a *API) summaries(*request) (any, error) {
 	row.System.SRSRecvBytes = snap.Totals.Received
 	row.System.SRSSendBytes = snap.Totals.Sent
 	row.System.ConnSRS = len(snap.Sessions)
-	return dataBody{a.envelope(), row}, nil
+	return row
 }
