@@ -15,6 +15,10 @@ const (
 
 const fourCCBytes = 4
 
+// maxTracks is how many tracks have a number. Without this bound a tag of 4-byte tracks, each of them empty, would become
+// frames of twenty times its size.
+const maxTracks = 256
+
 // isMultitrack tells whether a tag says that it is of several tracks. Whether it keeps that promise is for
 // splitMultitrack to see.
 func isMultitrack(kind Kind, body []byte) bool {
@@ -100,6 +104,9 @@ func eachOfMultitrack(frames []*Frame, kind Kind, time uint32, head, fourCC, res
 	before := len(frames)
 	own := fourCC == nil
 	for len(rest) > 0 || len(frames) == before {
+		if len(frames)-before == maxTracks {
+			return frames[:before], fmt.Errorf("%w: more than %d tracks in one tag", ErrTag, maxTracks)
+		}
 		if own {
 			if len(rest) < fourCCBytes {
 				return frames[:before], errMultitrackCut

@@ -97,10 +97,17 @@ func TestParseBrokenMultitrack(t *testing.T) {
 			t.Errorf("%s: got %s, %v", c.name, sayTracks(frames), err)
 		}
 	}
+	// So many tracks as have a number, and one more.
+	const several = "\x95\x11mp4a"
+	frames, err := parseTags(live.KindAudio, several+strings.Repeat("\x01\x00\x00\x00", 256))
+	isErr(t, "most", err, nil)
+	equal(t, "most", len(frames), 256)
+	_, err = parseTags(live.KindAudio, several+strings.Repeat("\x01\x00\x00\x00", 257))
+	isErr(t, "too many", err, live.ErrTag)
 	// What was appended before stays.
 	first, err := parseTags(live.KindAudio, "\xaf\x01raw")
 	isErr(t, "first", err, nil)
-	frames, err := live.ParseTags(first, live.KindVideo, 0, []byte("\x96\x13hvc1\x00\x00\x00\x01a\x01\x00\x00\x09a"))
+	frames, err = live.ParseTags(first, live.KindVideo, 0, []byte("\x96\x13hvc1\x00\x00\x00\x01a\x01\x00\x00\x09a"))
 	isErr(t, "second", err, live.ErrTag)
 	equal(t, "kept", len(frames), 1)
 }
