@@ -28,12 +28,12 @@ type Limits struct {
 	// whatever else. Default: 65536. From 1024 to 16777216.
 	CommandSize int `json:"command_size,omitempty"`
 
-	// MediaSize is the size of the largest message of sound or pictures, and of all unfinished messages of one client, in
-	// bytes, until it was admitted as a publisher. Default: 4194304. From 1024 to 16777216.
+	// MediaSize is how many bytes of sound and pictures a client may send that is no admitted publisher, in one message and
+	// in all. They are passed over, and not held. Default: 4194304. From 1024 to 16777216.
 	MediaSize int `json:"media_size,omitempty"`
 
-	// AdmittedMediaSize takes the place of MediaSize once a publisher was admitted. Default: 16777216. From 1024 to
-	// 16777216.
+	// AdmittedMediaSize is the size of the largest message of sound or pictures of an admitted publisher, and of all its
+	// unfinished messages, in bytes. Default: 16777216. From 1024 to 16777216.
 	AdmittedMediaSize int `json:"admitted_media_size,omitempty"`
 
 	// ChunkStreams is how many chunk streams a client may use. Encoders use up to 8. Default: 64. From 4 to 65599.

@@ -101,7 +101,7 @@ func (c *connection) handshake() error {
 		return err
 	}
 	c.request.Protocol = live.ProtocolRTMP
-	c.wire = wire.NewConn(c.net, c.limits.Wire)
+	c.wire = wire.NewConn(c.net, c.limits.strangers())
 	return nil
 }
 
@@ -216,7 +216,7 @@ func (c *connection) endSession(reason error) {
 		p.stop()
 		p.session.Close(reason)
 	}
-	c.wire.SetLimits(c.limits.Wire)
+	c.wire.SetLimits(c.limits.strangers())
 }
 
 // disconnect lets the hub tell that the connection has ended, if it ever asked for a stream.

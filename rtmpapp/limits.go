@@ -22,7 +22,8 @@ type Limits struct {
 	// UnauthenticatedPerAddress is how many of these may be neither an admitted publisher nor player yet. Default: 50.
 	UnauthenticatedPerAddress int
 
-	// Wire bounds the messages of one peer; its Media holds until a publisher is admitted.
+	// Wire bounds the messages of one peer. Its Media is for who is no admitted publisher: so much sound and pictures is
+	// passed over, and none of it held.
 	Wire wire.Limits
 	// AdmittedMedia is the Media of an admitted publisher, in bytes. Default: 16 MiB.
 	AdmittedMedia int
@@ -53,9 +54,16 @@ func setDefault[T int | time.Duration](v *T, value T) {
 	}
 }
 
+// strangers returns the bounds of the messages of all but admitted publishers.
+func (l Limits) strangers() wire.Limits {
+	w := l.Wire
+	w.DropMedia = true
+	return w
+}
+
 // admitted returns the bounds of an admitted publisher's messages.
 func (l Limits) admitted() wire.Limits {
 	w := l.Wire
-	w.Media = l.AdmittedMedia
+	w.Media, w.DropMedia = l.AdmittedMedia, false
 	return w
 }

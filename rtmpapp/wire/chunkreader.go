@@ -12,7 +12,7 @@ const (
 	defaultChunkSize     = 128      // RTMP 1.0, 5.4.1
 	maxChunkSize         = 0xffffff // no message is longer
 	unreadBuffer         = 16 << 10
-	allocateAhead        = 64 << 10 // at most so much is allocated before the bytes are there
+	allocateAhead        = 64 << 10
 	chunkHeaderTypes     = 4
 	largestMessageHeader = 11
 )
@@ -22,18 +22,23 @@ const (
 type ChunkReader struct {
 	r         *bufio.Reader
 	limits    Limits
+	most      int // limits.unfinished()
+	ahead     int // limits.ahead()
 	chunkSize int
 	streams   map[uint32]*chunkStream
 	pending   int // bytes of unfinished messages
+	dropped   int // bytes of media since the limits were set
 	read      int64
 	omits     bool // the peer leaves the extended time stamp out of chunks of type 3
 }
 
 // A chunkStream is what the chunks of one id have in common.
 type chunkStream struct {
-	head     Message // of the message begun last; its body is what has come of it
+	head     Message // of the message begun last; its body is what has come of it, unless it is dropped
 	length   int
+	have     int // bytes that have come
 	begun    bool
+	drop     bool
 	extended bool   // the newest header had an extended time stamp
 	field    uint32 // the time stamp or delta that it had
 	delta    uint32
@@ -41,16 +46,21 @@ type chunkStream struct {
 
 // NewChunkReader returns a reader of the chunks of r.
 func NewChunkReader(r io.Reader, limits Limits) *ChunkReader {
-	return &ChunkReader{
+	cr := &ChunkReader{
 		r:         bufio.NewReaderSize(r, unreadBuffer),
-		limits:    limits.withDefaults(),
 		chunkSize: defaultChunkSize,
 		streams:   make(map[uint32]*chunkStream),
 	}
+	cr.SetLimits(limits)
+	return cr
 }
 
-// SetLimits changes the limits.
-func (r *ChunkReader) SetLimits(limits Limits) { r.limits = limits.withDefaults() }
+// SetLimits changes the limits. A message that was begun is dropped, or held, as it was begun.
+func (r *ChunkReader) SetLimits(limits Limits) {
+	r.limits = limits.withDefaults()
+	r.most, r.ahead = r.limits.unfinished(), r.limits.ahead()
+	r.dropped = 0
+}
 
 // BytesRead returns how many bytes the messages and headers read so far took.
 func (r *ChunkReader) BytesRead() int64 { return r.read }
@@ -66,13 +76,13 @@ func (r *ChunkReader) ReadMessage() (Message, error) {
 			}
 			return Message{}, err
 		}
-		if len(cs.head.Body) < cs.length {
+		if cs.have < cs.length {
 			continue
 		}
 		m := cs.head
 		r.pending -= len(m.Body)
 		cs.head.Body = nil
-		cs.begun = false
+		cs.begun, cs.have = false, 0
 		if err := r.obey(m); err != nil {
 			return Message{}, err
 		}
@@ -161,7 +171,7 @@ func (r *ChunkReader) readMessageHeader(cs *chunkStream, format byte) error {
 // left that no value need come, the peer's habit decides.
 func (r *ChunkReader) readExtendedTime(cs *chunkStream, format byte) error {
 	if format == 3 {
-		if cs.length-len(cs.head.Body) >= 4 {
+		if cs.length-cs.have >= 4 {
 			b, err := r.r.Peek(4)
 			if err != nil {
 				return err
@@ -196,40 +206,61 @@ func (r *ChunkReader) begin(cs *chunkStream, format byte) error {
 		return fmt.Errorf("%w: message of type %d has %d bytes, more than %d", ErrProtocol, cs.head.Type, cs.length, limit)
 	}
 	cs.begun = true
-	if n := min(cs.length, allocateAhead); cap(cs.head.Body) < n || cap(cs.head.Body) > 2*n {
+	if cs.drop = r.limits.DropMedia && isMedia(cs.head.Type); cs.drop {
+		cs.head.Body = nil
+		return nil
+	}
+	if n := min(cs.length, r.ahead); cap(cs.head.Body) < n || cap(cs.head.Body) > 2*n {
 		cs.head.Body = make([]byte, 0, n)
 	}
 	return nil
 }
 
 func (r *ChunkReader) limit(msgType uint8) int {
-	switch msgType {
-	case TypeAudio, TypeVideo, TypeAggregate:
+	if isMedia(msgType) {
 		return r.limits.Media
 	}
 	return r.limits.Command
 }
 
+func isMedia(msgType uint8) bool {
+	return msgType == TypeAudio || msgType == TypeVideo || msgType == TypeAggregate
+}
+
 // readPayload reads the rest of a chunk.
 func (r *ChunkReader) readPayload(cs *chunkStream) error {
-	have := len(cs.head.Body)
-	n := min(cs.length-have, r.chunkSize)
-	if r.pending+n > r.limits.Media {
-		return fmt.Errorf("%w: more than %d bytes of unfinished messages", ErrProtocol, r.limits.Media)
+	n := min(cs.length-cs.have, r.chunkSize)
+	if cs.drop {
+		return r.dropPayload(cs, n)
+	}
+	if r.pending+n > r.most {
+		return fmt.Errorf("%w: more than %d bytes of unfinished messages", ErrProtocol, r.most)
 	}
 	for n > 0 {
-		step := min(n, allocateAhead)
+		step := min(n, r.ahead)
 		cs.head.Body = grow(cs.head.Body, step, cs.length)
-		part := cs.head.Body[have : have+step]
+		part := cs.head.Body[cs.have : cs.have+step]
 		if _, err := io.ReadFull(r.r, part); err != nil {
 			return err
 		}
 		r.read += int64(step)
 		r.pending += step
-		have += step
+		cs.have += step
 		n -= step
 	}
 	return nil
+}
+
+// dropPayload passes over n bytes.
+func (r *ChunkReader) dropPayload(cs *chunkStream, n int) error {
+	if r.dropped+n > r.limits.Media {
+		return fmt.Errorf("%w: more than %d bytes of sound and pictures from a peer that does not publish", ErrProtocol, r.limits.Media)
+	}
+	k, err := r.r.Discard(n)
+	r.read += int64(k)
+	r.dropped += k
+	cs.have += k
+	return err
 }
 
 // grow returns b longer by n, with room for at most total bytes, doubled as they come.
@@ -268,10 +299,10 @@ func (r *ChunkReader) obey(m Message) error {
 // and gives up does not make us allocate each time.
 func (r *ChunkReader) discard(cs *chunkStream) {
 	r.pending -= len(cs.head.Body)
-	if cs.head.Body = cs.head.Body[:0]; cap(cs.head.Body) > allocateAhead {
+	if cs.head.Body = cs.head.Body[:0]; cap(cs.head.Body) > r.ahead {
 		cs.head.Body = nil
 	}
-	cs.begun = false
+	cs.begun, cs.have = false, 0
 }
 
 // take returns the next n bytes, valid until the next read.

@@ -219,6 +219,59 @@ func TestChunkReaderSetLimits(t *testing.T) {
 	isErr(t, "type 3 of a message beyond the new limit", err, wire.ErrProtocol)
 }
 
+// Sound and pictures that nobody wants are passed over, with the messages between them.
+func TestChunkReaderDropsMedia(t *testing.T) {
+	b := slices.Concat(type0(6, 5, 300, video, 1, long(128)), type0(3, 0, 1, wire.TypeCommandAMF0, 0, "a"), type3(6, long(128)), type3(6, long(44)),
+		type0(6, 0x01000000, 200, audio, 1, long(128)), abort(6), type3x(6, 0x01000000, long(128)), type3x(6, 0x01000000, long(72)), type1(6, 1, 1, audio, "b"))
+	limits := wire.Limits{DropMedia: true, Media: 1000}
+	got, err := read(b, limits)
+	equal(t, "messages", got, "20/0@0:a 9/1@5: 8/1@16777216: 8/1@16777217:")
+	isErr(t, "end", err, io.EOF)
+
+	// As it began, so it ends.
+	r := wire.NewChunkReader(bytes.NewReader(slices.Concat(b, type1(6, 1, 300, video, long(128)), type3x(6, 1, ""))), limits)
+	for range 2 {
+		m, err := r.ReadMessage()
+		isErr(t, "read", err, nil)
+		if m.Type == wire.TypeCommandAMF0 {
+			r.SetLimits(wire.Limits{})
+			continue
+		}
+		equal(t, "begun before", len(m.Body), 0)
+	}
+	for range 2 {
+		_, err := r.ReadMessage()
+		isErr(t, "read", err, nil)
+	}
+	m, err := r.ReadMessage()
+	isErr(t, "read", err, nil)
+	equal(t, "begun after", describe(m), "8/1@16777217:b")
+
+	_, err = read(slices.Repeat(type0(6, 0, 100, video, 1, long(100)), 11), limits)
+	isErr(t, "too many in all", err, wire.ErrProtocol)
+	limits.Command = 100
+	_, err = read(slices.Concat(type0(3, 0, 10, 99, 0, long(10)), slices.Concat(type0(4, 0, 100, 99, 0, long(100))), type0(5, 0, 101, 99, 0, "")), limits)
+	isErr(t, "a command", err, wire.ErrProtocol)
+}
+
+// A stranger's unfinished messages are little, however many chunk streams they come on.
+func TestChunkReaderOfStrangers(t *testing.T) {
+	b := setChunkSize(60 << 10)
+	for id := range 60 {
+		b = append(b, type0(3+id, 0, 64<<10, wire.TypeCommandAMF0, 1, "")...)
+		b = append(b, long(60<<10)...)
+	}
+	r := wire.NewChunkReader(bytes.NewReader(b), wire.Limits{DropMedia: true})
+	var err error
+	if n := allocated(t, func() { _, err = r.ReadMessage(); _, err = r.ReadMessage() }); n > 1<<20 {
+		t.Errorf("it took %d bytes", n)
+	}
+	isErr(t, "end", err, wire.ErrProtocol)
+	if r.BytesRead() > 300<<10 {
+		t.Errorf("%d bytes were read", r.BytesRead())
+	}
+}
+
 // A peer that only declares lengths costs us little.
 func TestChunkReaderAllocatesWhatComes(t *testing.T) {
 	b := slices.Concat(setChunkSize(0xffffff), type0(3, 0, 4<<20, video, 1, "x"))

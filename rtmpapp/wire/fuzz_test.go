@@ -34,7 +34,32 @@ func FuzzChunkReader(f *testing.F) {
 			t.Fatalf("the end: %v", err)
 		}
 		again(t, list)
+		strangers(t, b, list)
 	})
+}
+
+// strangers reads b as it comes from a peer whose media nobody wants: that is the same as far as it goes, but for their
+// bodies.
+func strangers(t *testing.T, b []byte, list []wire.Message) {
+	t.Helper()
+	limits := fuzzLimits
+	limits.DropMedia = true
+	r := wire.NewChunkReader(bytes.NewReader(b), limits)
+	for i := 0; ; i++ {
+		m, err := r.ReadMessage()
+		room, counted := r.Held()
+		if most := 8*limits.Command + limits.ChunkStreams*(4<<10); room > most || !counted && err == nil {
+			t.Fatalf("there is room for %d bytes of a stranger's unfinished messages; they are counted: %t", room, counted)
+		}
+		if err != nil || i == len(list) { // what is not held cannot be too much
+			return
+		}
+		want := list[i]
+		if m.Type == audio || m.Type == video || m.Type == wire.TypeAggregate {
+			want.Body = nil
+		}
+		equal(t, "of a stranger", join([]wire.Message{m}), join([]wire.Message{want}))
+	}
 }
 
 // readAll returns the messages in r, and the error at the end.
