@@ -69,12 +69,12 @@ func TestVhostRules(t *testing.T) {
 	b.load(vhosted(tvNames))
 	host := "rtmp://127.0.0.1:" + b.rtmp
 	for _, c := range []struct{ url, code, why string }{
-		{"/live/a?vhost=tv.example", "NetStream.Publish.Rejected", "a token is needed"},
-		{"/live/a?domain=www.tv.example", "NetStream.Publish.Rejected", "a token is needed"},
-		{"/live/a?vhost=x.cdn.example&token=wrong", "NetStream.Publish.Rejected", "is wrong"},
-		{"/live/a?vhost=tv.example&vhost=none.example", "NetStream.Publish.Rejected", "a token is needed"},
+		{"/live/a?vhost=tv.example", "NetStream.Publish.Denied", "a token is needed"},
+		{"/live/a?domain=www.tv.example", "NetStream.Publish.Denied", "a token is needed"},
+		{"/live/a?vhost=x.cdn.example&token=wrong", "NetStream.Publish.Denied", "is wrong"},
+		{"/live/a?vhost=tv.example&vhost=none.example", "NetStream.Publish.Denied", "a token is needed"},
 		{"/live/a?vhost=none.example&vhost=tv.example", "", ""}, // the default vhost's
-		{"/live...vhost...tv.example/a", "NetStream.Publish.Rejected", "a token is needed"},
+		{"/live...vhost...tv.example/a", "NetStream.Publish.Denied", "a token is needed"},
 		{"/live...vhost...tv.example/b?vhost=none.example", "", ""},
 		{"/live/c?vhost=tv.example&token=s3cret", "", ""},
 		{"/live/c", "", ""}, // not the one before
@@ -82,7 +82,7 @@ func TestVhostRules(t *testing.T) {
 		{"/own/a", "NetStream.Publish.BadName", `there is no app "own" on this server`},
 		{"/own/a?vhost=tv.example", "", ""},
 		{"/other/a?vhost=tv.example", "NetStream.Publish.BadName", `there is no app "other" on the vhost tv.example`},
-		{"/nowhere/a", "NetConnection.Connect.Rejected", `there is no app "nowhere"`},
+		{"/nowhere/a", "NetConnection.Connect.InvalidApp", `there is no app "nowhere"`},
 	} {
 		_, err := tryPublish(t, host+c.url)
 		var status *rtmpapp.StatusError

@@ -57,7 +57,7 @@ func (s *server) behind(address, path string) (string, *relay) {
 // tryDefaultRule publishes to an app without a rule from a public address, and from a private one.
 func (s *server) tryDefaultRule() {
 	public, _ := s.behind("203.0.113.7", "/live/public")
-	checkRefusal(s.t, s.publishOnce(public), "NetStream.Publish.Rejected", "203.0.113.7")
+	checkRefusal(s.t, s.publishOnce(public), "NetStream.Publish.Denied", "203.0.113.7")
 	s.mustFail("203.0.113.7", encoder(public)...)
 	if n := len(s.log(line{"level": "warn", "logger": "rtmp"})); n != 1 {
 		s.t.Errorf("there are %d warnings about publishers that are refused, want one", n)
@@ -70,7 +70,7 @@ func (s *server) tryDefaultRule() {
 // tryToken publishes to an app that wants a key, from a public address.
 func (s *server) tryToken() {
 	address, _ := s.behind("203.0.113.8", "/guarded/test")
-	checkRefusal(s.t, s.publishOnce(address), "NetStream.Publish.Rejected", "a token is needed")
+	checkRefusal(s.t, s.publishOnce(address), "NetStream.Publish.Denied", "a token is needed")
 	s.mustFail("the token in ?key= is wrong", encoder(address+"?key=wrong")...)
 	s.publish(address + "?key=" + streamKey)
 	if strings.Contains(s.out.String(), streamKey) {
@@ -194,7 +194,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/a/b")), "NetStream.Publish.BadName", "must not contain")
-	checkRefusal(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.Rejected", "app")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.InvalidApp", "app")
 	for _, l := range s.log(line{"msg": "refused"}) {
 		if name, _ := l["stream"].(string); strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) || len(name) > 4*128 {
 			t.Errorf("the log has the name %q", name)

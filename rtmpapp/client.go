@@ -222,6 +222,7 @@ func (c *Client) Close() error {
 type clientWriter struct {
 	client *Client
 	buf    []byte
+	bufs   [][]byte
 }
 
 // clientWriteTimeout bounds one write to a server.
@@ -234,8 +235,8 @@ func (w *clientWriter) WriteFrame(f *live.Frame) error {
 		g.Body = append(append([]byte(nil), setDataFrame...), f.Body...)
 	}
 	w.buf = chunker{stream: w.client.stream, multitrack: true}.AppendFrame(w.buf[:0], &g)
-	bufs := net.Buffers{w.buf}
-	_, err := w.client.wire.WriteChunks(&bufs, clientWriteTimeout)
+	w.bufs = append(w.bufs[:0], w.buf)
+	_, err := w.client.wire.WriteChunks(w.bufs, clientWriteTimeout)
 	return err
 }
 

@@ -2,13 +2,11 @@ package rtmpapp
 
 import (
 	"cmp"
-	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/rtmpapp/wire"
 )
 
@@ -36,6 +34,9 @@ var commands = map[string]handle{
 	"play":            (*connection).play,
 	"pause":           (*connection).pause,
 	"pauseRaw":        (*connection).pause,
+	"receiveAudio":    (*connection).receiveAudio,
+	"receiveVideo":    (*connection).receiveVideo,
+	"seek":            (*connection).seek,
 	"FCUnpublish":     (*connection).fcUnpublish,
 	"closeStream":     (*connection).closeStream,
 	"deleteStream":    (*connection).closeStream,
@@ -67,7 +68,10 @@ func (c *connection) command(m wire.Message) error {
 	return h(c, cmd)
 }
 
-var errNotConnected = errors.New("a command came before connect")
+var (
+	errNotConnected   = fmt.Errorf("%w: a command came before connect", wire.ErrProtocol)
+	errConnectedTwice = fmt.Errorf("%w: a second connect came", wire.ErrProtocol)
+)
 
 // text returns the n-th argument after the command object, "" if it is not a string.
 func (cmd command) text(n int) string {
@@ -98,13 +102,16 @@ func (c *connection) acknowledge(cmd command) error {
 // connect opens an app (RTMP 1.0, 7.2.1.1).
 func (c *connection) connect(cmd command) error {
 	if c.app != "" {
-		return errors.New("a second connect came")
+		return errConnectedTwice
 	}
 	var o wire.Object
 	if len(cmd.args) > 0 {
 		o, _ = cmd.args[0].(wire.Object)
 	}
 	app, vhost, query := splitApp(o.String("app"))
+	if _, named := o.Get("app").(string); named {
+		app = cmp.Or(app, defaultApp)
+	}
 	c.app, c.vhost = app, vhost
 	c.request.TCURL = o.String("tcUrl")
 	c.request.PageURL = o.String("pageUrl")
@@ -120,8 +127,7 @@ func (c *connection) connect(cmd command) error {
 		}
 	}
 	if err := c.server.Hub.CheckApp(c.app); err != nil { // now, so that an encoder need not send more to be told
-		c.say(wire.Command(0, "_error", cmd.transaction, nil,
-			status("error", "NetConnection.Connect.Rejected", live.Description(err))))
+		c.refuseConnect(cmd, err)
 		return err
 	}
 	return c.wire.Write(
@@ -143,7 +149,7 @@ func (c *connection) setCredentials(u *url.URL) {
 	c.request.TCURL = u.String()
 }
 
-// defaultApp is the app of a connect that names none, as SRS calls it.
+// defaultApp is the app of a connect that gives an empty name, as SRS calls it.
 const defaultApp = "__defaultApp__"
 
 // splitApp takes the query, Flash's default instance and the old form of naming a vhost, app...vhost...name, off the app
@@ -152,7 +158,7 @@ func splitApp(s string) (app, vhost, query string) {
 	app, query, _ = strings.Cut(s, "?")
 	app = strings.TrimSuffix(strings.Trim(app, "/"), "/_definst_")
 	app, vhost, _ = strings.Cut(app, "...vhost...")
-	return cmp.Or(app, defaultApp), vhost, query
+	return app, vhost, query
 }
 
 func hostname(hostport string) string {
@@ -200,26 +206,4 @@ func (c *connection) closeStream(cmd command) error {
 		c.setReadDeadline(c.server.limits().Connect)
 	}
 	return nil
-}
-
-// status is the information object of an answer.
-func status(level, code, description string) wire.Object {
-	return wire.Object{
-		{Key: "level", Value: level},
-		{Key: "code", Value: code},
-		{Key: "description", Value: description},
-	}
-}
-
-// onStatus tells a client how its stream is doing (7.2.2).
-func onStatus(stream uint32, level, code, description string) wire.Message {
-	return wire.Command(stream, "onStatus", 0, nil, status(level, code, description))
-}
-
-// lastWords is how long a peer may take to take the reason of its end. A stuck one must not hold up the server's.
-const lastWords = time.Second
-
-// say sends the last words of a connection.
-func (c *connection) say(m wire.Message) {
-	c.said = c.wire.WriteWithin(lastWords, m) == nil // the connection ends either way
 }

@@ -20,6 +20,8 @@ type connection struct {
 	net      net.Conn
 	listener net.Addr // nil if it did not come by one of ours
 	wire     *wire.Conn
+	ctx      context.Context // of all its sessions
+	cancel   context.CancelCauseFunc
 	limits   Limits // those in force when it began
 	seat     seat
 
@@ -49,11 +51,14 @@ var (
 )
 
 func newConnection(s *Server, conn net.Conn, listener net.Addr) *connection {
-	return &connection{server: s, net: conn, listener: listener, limits: s.limits(), handlers: commands}
+	c := &connection{server: s, net: conn, listener: listener, limits: s.limits(), handlers: commands}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	return c
 }
 
 // serve speaks with the peer until it leaves, fails, or is refused.
 func (c *connection) serve() error {
+	defer c.cancel(io.EOF)
 	defer func() { c.seat.leave() }()
 	if err := c.handshake(); err != nil {
 		return err
@@ -67,7 +72,7 @@ func (c *connection) serve() error {
 	}
 	c.endSession(err)
 	if c.said {
-		c.linger()
+		c.linger(err)
 	}
 	if errors.Is(err, errDone) || errors.Is(err, io.EOF) {
 		return nil
@@ -131,21 +136,14 @@ func (c *connection) loop() error {
 	}
 }
 
-// ended makes the reason for which a session was ended from this side the reason of the connection's end, and tells the
-// peer.
-func (c *connection) ended(err error) error {
-	ses := c.session()
-	if ses == nil {
-		return err
-	}
-	if cause := ses.Err(); cause != nil {
-		c.sayEnd(cause)
-		return cause
-	}
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() && c.publisher != nil {
-		cause := fmt.Errorf("%w: no data for %s", live.ErrIdle, c.patience)
-		c.sayEnd(cause)
-		return cause
+// ask does f, which may take long since it asks others, with a context that ends when the peer leaves meanwhile: it would
+// else go unnoticed, as nobody reads.
+func (c *connection) ask(f func(ctx context.Context) error) error {
+	stop := c.wire.Watch(func() { c.cancel(io.EOF) })
+	err := f(c.ctx)
+	stop()
+	if err != nil && c.ctx.Err() != nil {
+		return errDone
 	}
 	return err
 }
@@ -276,17 +274,4 @@ func (c *connection) setReadDeadline(limit time.Duration) {
 	if ses := c.session(); ses != nil && ses.Err() != nil { // it may have ended in between
 		_ = c.net.SetReadDeadline(now)
 	}
-}
-
-// lingerTime is how long a peer that was refused has to read why before the connection is closed.
-const lingerTime = 2 * time.Second
-
-// linger closes our side and reads on for a moment, since closing with unread data would take the last words back.
-func (c *connection) linger() {
-	half, ok := c.net.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	_ = c.net.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, c.net, wire.AdmittedMediaBytes)
 }

@@ -34,7 +34,7 @@ type world struct {
 	told   chan struct{} // closed and made anew with each event
 }
 
-// newWorld returns a server whose rules are the defaults but for what change does to them. At the end of the test all
+// newWorld returns a server whose rules are the defaults, without waiting for publishers, but for what change does to them. At the end of the test all
 // must end by itself.
 func newWorld(t *testing.T, change func(*live.Rules), guard live.GuardFunc) *world {
 	t.Helper()
@@ -42,7 +42,7 @@ func newWorld(t *testing.T, change func(*live.Rules), guard live.GuardFunc) *wor
 	vhosts := map[string]string{"tv.example": "tv.example", "www.tv.example": "tv.example"}
 	p := &live.Policy{Observer: w, Vhosts: vhosts, Rules: func(k live.Key) (live.Rules, error) {
 		r := live.DefaultRules()
-		r.Latency = 5 * time.Millisecond
+		r.Latency, r.Wait = 5*time.Millisecond, 0
 		if change != nil {
 			change(&r)
 		}
@@ -146,10 +146,31 @@ type peer struct {
 	hold  chan struct{}     // taken while the peer shall read nothing
 }
 
-// peer returns a client that has shaken hands with w, over a net.Pipe.
+// A duplex is one end of two pipes, each of which can be closed alone as those of TCP can.
+type duplex struct {
+	net.Conn // what it reads
+	out      net.Conn
+}
+
+func newDuplex() (a, b duplex) {
+	a1, b1 := net.Pipe()
+	a2, b2 := net.Pipe()
+	return duplex{a1, a2}, duplex{b2, b1}
+}
+
+func (d duplex) Write(b []byte) (int, error)        { return d.out.Write(b) }
+func (d duplex) SetWriteDeadline(t time.Time) error { return d.out.SetWriteDeadline(t) }
+func (d duplex) CloseWrite() error                  { return d.out.Close() }
+func (d duplex) Close() error                       { return errors.Join(d.Conn.Close(), d.out.Close()) }
+
+func (d duplex) SetDeadline(t time.Time) error {
+	return errors.Join(d.Conn.SetReadDeadline(t), d.out.SetWriteDeadline(t))
+}
+
+// peer returns a client that has shaken hands with w, over pipes.
 func (w *world) peer() *peer {
 	w.t.Helper()
-	ours, theirs := net.Pipe()
+	ours, theirs := newDuplex()
 	go func() { _ = w.ServeConn(theirs) }()
 	return newPeer(w.t, ours)
 }

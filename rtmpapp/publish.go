@@ -3,7 +3,6 @@ package rtmpapp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -18,12 +17,18 @@ var fileProperties = []string{"duration", "filesize", "keyframes", "lasttimestam
 // publish puts a stream on air (RTMP 1.0, 7.2.2.6).
 func (c *connection) publish(cmd command) error {
 	if c.session() != nil {
-		return c.wire.Write(onStatus(cmd.stream, "error", "NetStream.Publish.BadName", "this connection is in use already"))
+		return c.wire.Write(onStatus(cmd.stream, "error", codeBadName, "this connection is in use already"))
 	}
 	req := c.requestFor(cmd.text(0))
-	p, err := c.server.Hub.Publish(context.Background(), req)
+	var p *live.Publisher
+	err := c.ask(func(ctx context.Context) (err error) {
+		p, err = c.server.Hub.Publish(ctx, req)
+		return err
+	})
 	if err != nil {
-		c.say(onStatus(cmd.stream, "error", publishCode(err), live.Description(err)))
+		if c.ctx.Err() == nil {
+			c.say(onStatus(cmd.stream, "error", publishCode(err), describe(err)))
+		}
 		return err
 	}
 	c.publisher = p
@@ -49,16 +54,6 @@ func (c *connection) requestFor(name string) live.Request {
 	req.ID = live.NewID()
 	c.last = &req
 	return req
-}
-
-// publishCode is what clients know a refusal by.
-func publishCode(err error) string {
-	for _, bad := range []error{live.ErrBusy, live.ErrName, live.ErrApp} {
-		if errors.Is(err, bad) {
-			return "NetStream.Publish.BadName"
-		}
-	}
-	return "NetStream.Publish.Rejected"
 }
 
 // fcUnpublish does what unpublish does and answers first, for clients that wait for it.
@@ -142,21 +137,4 @@ func (c *connection) data(m wire.Message) error {
 		f.Body = wire.WithoutProperties(f.Body, fileProperties...)
 	}
 	return p.WriteFrame(f)
-}
-
-// sayEnd tells the client why its session was ended from this side.
-func (c *connection) sayEnd(reason error) {
-	if c.player != nil {
-		c.player.stop()
-	}
-	switch {
-	case c.publisher != nil:
-		c.say(onStatus(c.stream, "error", "NetStream.Publish.Rejected", live.Description(reason)))
-	case !c.player.writable():
-		// A message was cut in its middle; nothing can follow.
-	case errors.Is(reason, live.ErrEnded):
-		c.said = true // by the player
-	default:
-		c.say(onStatus(c.stream, "error", "NetStream.Play.Failed", live.Description(reason)))
-	}
 }

@@ -117,10 +117,15 @@ func TestRefusedApps(t *testing.T) {
 		p := newWorld(t, nil, nil).peer()
 		p.say(connectTo(app))
 		m, _ := p.next()
-		equal(t, "answer to "+app, describe(m), "0: _error 1 <nil> NetConnection.Connect.Rejected{}")
+		code := "Rejected"
+		if strings.Contains(why, "no app") {
+			code = "InvalidApp"
+		}
+		equal(t, "answer to "+app, describe(m), "0: _error 1 <nil> NetConnection.Connect."+code+"{}")
 		values, _ := wire.DecodeAMF0(m.Body)
 		o, _ := values[3].(wire.Object)
 		contains(t, "description", o.String("description"), why)
+		contains(t, "once more", p.hearStatus("NetConnection.Connect.InvalidApp"), why)
 		p.hear("end")
 	}
 	for _, app := range []string{"live/", "/live", "live/_definst_", "live?key=1", "live...vhost...tv.example"} {
@@ -137,7 +142,7 @@ func TestGuardRefuses(t *testing.T) {
 	w := newWorld(t, nil, deny)
 	p := w.peer().connect()
 	p.say(publishing("demo"))
-	equal(t, "description", p.hearStatus("NetStream.Publish.Rejected"), "not from there")
+	equal(t, "description", p.hearStatus("NetStream.Publish.Denied"), "not from there")
 	p.hear("end")
 	p = w.peer().connect()
 	p.say(playing("demo"))
@@ -410,7 +415,7 @@ func TestReplacedPublisher(t *testing.T) {
 	w := newWorld(t, func(r *live.Rules) { r.OnConflict = live.ConflictReplace }, nil)
 	first := w.peer().publish("demo")
 	second := w.peer().publish("demo")
-	contains(t, "description", first.hearStatus("NetStream.Publish.Rejected"), "replaced")
+	contains(t, "description", first.hearStatus("NetStream.Publish.BadName"), "replaced")
 	first.hear("end")
 	second.say(media(livetest.VideoConfig()), media(livetest.Video(0)))
 	readFrame(t, w.reader())

@@ -31,6 +31,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
+	gone   map[net.Conn]struct{} // those of conns that have been told why they end
 	closed bool
 	wg     sync.WaitGroup
 }
@@ -127,14 +128,17 @@ func (s *Server) refuse(err error, remote net.Addr) {
 }
 
 // Close closes all connections and waits until they have ended or ctx is done. Close the hub first to let clients be
-// told why.
+// told why; those that have been are left a moment to hear it, until ctx is done at most.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	for conn := range s.conns {
-		_ = conn.Close()
+		if _, ok := s.gone[conn]; !ok {
+			_ = conn.Close()
+		}
 	}
 	s.mu.Unlock()
+	defer s.closeAll()
 	done := make(chan struct{})
 	go func() {
 		s.wg.Wait()
@@ -146,6 +150,24 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for RTMP connections to end: %w", context.Cause(ctx))
 	}
+}
+
+func (s *Server) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		_ = conn.Close()
+	}
+}
+
+// leave tells that a connection has been told why it ends.
+func (s *Server) leave(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone == nil {
+		s.gone = make(map[net.Conn]struct{})
+	}
+	s.gone[conn] = struct{}{}
 }
 
 func (s *Server) isClosed() bool {
@@ -177,6 +199,7 @@ func (s *Server) untrack(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, conn)
+	delete(s.gone, conn)
 }
 
 func (s *Server) limits() Limits {

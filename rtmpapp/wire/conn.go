@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -22,8 +23,9 @@ const (
 // A Conn is a connection after its handshake: it reads and writes messages, acknowledges what it reads and answers pings.
 // One goroutine may read while any number write.
 type Conn struct {
-	conn   net.Conn
-	reader *ChunkReader
+	conn    net.Conn
+	backlog *backlog
+	reader  *ChunkReader
 
 	window int64 // acknowledge after so many bytes
 	acked  int64
@@ -33,14 +35,28 @@ type Conn struct {
 
 	mu        sync.Mutex // orders the writes; it is held around a socket write, but nobody waits for it to read or to end
 	chunkSize int
+	cut       bool // a write has ended within a message, so nothing can follow
 	buf       []byte
+	bufs      [][]byte // what WriteChunks writes; kept for its room
+	rest      net.Buffers
 }
+
+// ErrWrite is wrapped by the errors of all writes.
+var ErrWrite = errors.New("writing to the peer failed")
+
+// What was not tried fails with these.
+var (
+	errCut         = fmt.Errorf("%w: an earlier write was cut", ErrWrite)
+	ErrInterrupted = fmt.Errorf("%w: interrupted: %w", ErrWrite, os.ErrDeadlineExceeded)
+)
 
 // NewConn returns a Conn over conn, the handshake of which is done.
 func NewConn(conn net.Conn, limits Limits) *Conn {
+	b := &backlog{conn: conn}
 	return &Conn{
 		conn:      conn,
-		reader:    NewChunkReader(conn, limits),
+		backlog:   b,
+		reader:    NewChunkReader(b, limits),
 		window:    WindowSize,
 		chunkSize: defaultChunkSize,
 	}
@@ -121,48 +137,59 @@ func (c *Conn) WriteWithin(limit time.Duration, messages ...Message) error {
 			c.chunkSize = int(binary.BigEndian.Uint32(m.Body))
 		}
 	}
+	if c.cut {
+		return errCut
+	}
 	if err := c.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
-		return fmt.Errorf("setting the write deadline: %w", err)
+		return fmt.Errorf("%w: setting the deadline: %w", ErrWrite, err)
 	}
 	n, err := c.conn.Write(c.buf)
-	c.written.Add(int64(n))
 	if cap(c.buf) > allocateAhead {
 		c.buf = nil
 	}
-	if err != nil {
-		return fmt.Errorf("writing RTMP messages: %w", err)
+	return c.wrote(int64(n), err)
+}
+
+// wrote takes down how a write went. c.mu must be held.
+func (c *Conn) wrote(n int64, err error) error {
+	c.written.Add(n)
+	if err == nil {
+		return nil
 	}
-	return nil
+	c.cut = c.cut || n > 0
+	return fmt.Errorf("%w: %w", ErrWrite, err)
 }
 
 // WriteChunks sends chunks that are ready, which must be of WriteChunkSize, within the given time; 0 means any. It returns
-// how many bytes were taken. bufs is consumed.
-func (c *Conn) WriteChunks(bufs *net.Buffers, limit time.Duration) (int64, error) {
+// how many bytes were taken. It keeps nothing of bufs.
+func (c *Conn) WriteChunks(bufs [][]byte, limit time.Duration) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.cut {
+		return 0, errCut
+	}
 	var deadline time.Time
 	if limit > 0 {
 		deadline = time.Now().Add(limit)
 	}
 	if err := c.conn.SetWriteDeadline(deadline); err != nil {
-		return 0, fmt.Errorf("setting the write deadline: %w", err)
+		return 0, fmt.Errorf("%w: setting the deadline: %w", ErrWrite, err)
 	}
 	if c.interrupted.Load() {
-		return 0, os.ErrDeadlineExceeded
+		return 0, ErrInterrupted
 	}
-	n, err := bufs.WriteTo(c.conn)
-	c.written.Add(n)
-	if err != nil {
-		return n, fmt.Errorf("writing RTMP chunks: %w", err)
-	}
-	return n, nil
+	// A net.Buffers is consumed by its write, and would be allocated anew each time.
+	c.bufs = append(c.bufs[:0], bufs...)
+	c.rest = c.bufs
+	n, err := c.rest.WriteTo(c.conn)
+	return n, c.wrote(n, err)
 }
 
 // interruptAfter is what a write under way is left to end by itself, so that a peer who keeps up can still be told why.
 const interruptAfter = 250 * time.Millisecond
 
-// Interrupt ends the WriteChunks under way soon and all later ones at once with os.ErrDeadlineExceeded. Write still works
-// where no message was cut.
+// Interrupt ends the WriteChunks under way soon, with os.ErrDeadlineExceeded, and all later ones at once, with
+// ErrInterrupted. Write still works where no message was cut.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
 	_ = c.conn.SetWriteDeadline(time.Now().Add(interruptAfter)) // a connection that fails here fails at the write

@@ -120,8 +120,8 @@ func TestConnWrites(t *testing.T) {
 			wire.Data(1, long(1000)),
 			wire.UserControl(wire.EventStreamBegin, 1),
 			wire.SetPeerBandwidth(5)), nil)
-		bufs := net.Buffers{wire.AppendMessage(nil, wire.ChunkVideo, wire.Message{Type: video, Body: make([]byte, 100_000)}, wire.WriteChunkSize)}
-		n, err := c.WriteChunks(&bufs, time.Minute)
+		bufs := [][]byte{wire.AppendMessage(nil, wire.ChunkVideo, wire.Message{Type: video, Body: make([]byte, 100_000)}, wire.WriteChunkSize)}
+		n, err := c.WriteChunks(bufs, time.Minute)
 		isErr(t, "write chunks", err, nil)
 		equal(t, "taken", n, 12+100_000+1)
 	}()
@@ -139,7 +139,7 @@ func TestConnWriteLimits(t *testing.T) {
 		equal(t, "reply", time.Since(begun), 10*time.Second)
 
 		begun = time.Now()
-		_, err := c.WriteChunks(&net.Buffers{[]byte("x")}, 3*time.Second)
+		_, err := c.WriteChunks([][]byte{[]byte("x")}, 3*time.Second)
 		isErr(t, "chunks", err, os.ErrDeadlineExceeded)
 		equal(t, "chunks", time.Since(begun), 3*time.Second)
 
@@ -148,7 +148,7 @@ func TestConnWriteLimits(t *testing.T) {
 			time.Sleep(time.Hour)
 			_, _ = io.ReadFull(peer, make([]byte, 1))
 		}()
-		_, err = c.WriteChunks(&net.Buffers{[]byte("x")}, 0)
+		_, err = c.WriteChunks([][]byte{[]byte("x")}, 0)
 		isErr(t, "without limit", err, nil)
 		equal(t, "without limit", time.Since(begun), time.Hour)
 	})
@@ -161,9 +161,9 @@ func TestConnInterrupt(t *testing.T) {
 			time.Sleep(time.Second)
 			c.Interrupt()
 		}()
-		_, err := c.WriteChunks(&net.Buffers{[]byte("x")}, 0)
+		_, err := c.WriteChunks([][]byte{[]byte("x")}, 0)
 		isErr(t, "under way", err, os.ErrDeadlineExceeded)
-		_, err = c.WriteChunks(&net.Buffers{[]byte("x")}, time.Minute)
+		_, err = c.WriteChunks([][]byte{[]byte("x")}, time.Minute)
 		isErr(t, "later", err, os.ErrDeadlineExceeded)
 		go func() { isErr(t, "messages", c.Write(wire.Control(wire.TypeAck, 1)), nil) }()
 		equal(t, "message", hear(t, said), "3/0@0:\x00\x00\x00\x01")
