@@ -82,7 +82,7 @@ func TestVhostRules(t *testing.T) {
 		{"/own/a", "NetStream.Publish.BadName", `there is no app "own" on this server`},
 		{"/own/a?vhost=tv.example", "", ""},
 		{"/other/a?vhost=tv.example", "NetStream.Publish.BadName", `there is no app "other" on the vhost tv.example`},
-		{"/nowhere/a", "NetConnection.Connect.InvalidApp", `there is no app "nowhere"`},
+		{"/nowhere/a", "NetConnection.Connect.Rejected", `there is no app "nowhere"`},
 	} {
 		_, err := tryPublish(t, host+c.url)
 		var status *rtmpapp.StatusError

@@ -194,7 +194,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/a/b")), "NetStream.Publish.BadName", "must not contain")
-	checkRefusal(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.InvalidApp", "app")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/other/test")), "NetConnection.Connect.Rejected", "app")
 	for _, l := range s.log(line{"msg": "refused"}) {
 		if name, _ := l["stream"].(string); strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) || len(name) > 4*128 {
 			t.Errorf("the log has the name %q", name)

@@ -106,7 +106,7 @@ func TestClientIsRefused(t *testing.T) {
 	_, err = dial(t, url+"none", nil).Play(t.Context())
 	equal(t, "missing stream", status(err), "NetStream.Play.StreamNotFound")
 	_, err = rtmpapp.Dial(t.Context(), strings.Replace(url, "/live/", "/other/demo", 1), nil)
-	equal(t, "unknown app", status(err), "NetConnection.Connect.InvalidApp")
+	equal(t, "unknown app", status(err), "NetConnection.Connect.Rejected")
 	for _, bad := range []string{"http://localhost/live/demo", "rtmp://localhost/live", "rtmp://%zz", "rtmp://127.0.0.1:1/live/demo"} {
 		if _, err := rtmpapp.Dial(t.Context(), bad, nil); err == nil {
 			t.Errorf("%s: no error", bad)

@@ -18,8 +18,7 @@ import (
 //     codes alone, and closes then; others it passes over;
 //   - OBS, which has a librtmp of its own, shows these and Publish.BadName, Denied and Rejected with their descriptions;
 //     once it publishes it listens no more;
-//   - GStreamer shows the description of Publish.BadName ("stream already exists") and Denied, of Play.StreamNotFound, and
-//     of the _error to a connect.
+//   - GStreamer shows the description of any of them, but of the _error to a connect only if that says Connect.Rejected.
 const (
 	codeInvalidApp     = "NetConnection.Connect.InvalidApp"
 	codeRejected       = "NetConnection.Connect.Rejected"
@@ -89,12 +88,8 @@ func describe(err error) string {
 // refuseConnect answers a connect with a refusal, the connection's last words. What librtmp and OBS do not show of an
 // _error they show of a status, for which ffmpeg and GStreamer do not stay.
 func (c *connection) refuseConnect(cmd command, err error) {
-	code := codeRejected
-	if errors.Is(err, live.ErrApp) {
-		code = codeInvalidApp
-	}
 	c.say(
-		wire.Command(0, "_error", cmd.transaction, nil, status("error", code, describe(err))),
+		wire.Command(0, "_error", cmd.transaction, nil, status("error", codeRejected, describe(err))),
 		onStatus(0, "error", codeInvalidApp, describe(err)),
 	)
 }
