@@ -54,8 +54,8 @@ func TestReasons(t *testing.T) {
 		t.Parallel()
 		for path, c := range map[string]struct{ why, code string }{
 			"/guarded/test?key=wrong": {"the token in ?key= is wrong", "NetStream.Play.Failed"},
-			"/live/nobody":            {"no publisher is on air for /live/nobody", "NetStream.Play.StreamNotFound"},
-			"/nowhere/test":           {"there is no app", "rtmp server sent error"},
+			"/live/nobody":            {"no publisher came on air for /live/nobody within 5s", "NetStream.Play.StreamNotFound"},
+			"/nowhere/test":           {"there is no app", "NetConnection.Connect.InvalidApp"},
 		} {
 			s := s.on(t)
 			url := s.url("rtmp", path)
@@ -68,7 +68,7 @@ func TestReasons(t *testing.T) {
 	})
 	t.Run("silent", func(t *testing.T) {
 		t.Parallel()
-		s.on(t).wakeTooLate(live.ErrIdle.Error(), "ffmpeg", encoder(s.url("rtmp", "/hasty/ffmpeg"))...)
+		s.on(t).wakeTooLate("no audio or video came for 1s", "ffmpeg", encoder(s.url("rtmp", "/hasty/ffmpeg"))...)
 	})
 	t.Run("silent GStreamer", func(t *testing.T) {
 		t.Parallel()

@@ -225,13 +225,12 @@ func (s *server) isBadRequest(path, why string) {
 	}
 }
 
-// TestMissingStream asks for what nobody publishes: HTTP waits for a while, RTMP does not; who waits is served when the
-// publisher comes.
+// TestMissingStream asks for what nobody publishes: everybody waits for a while, and is served if the publisher comes.
 func TestMissingStream(t *testing.T) {
 	t.Parallel()
 	s := serve(t, guarded())
-	local, _ := s.behind("127.0.0.1", "/live/none")
-	checkRefusal(t, s.playOnce(local), "NetStream.Play.StreamNotFound", "/live/none")
+	local, _ := s.behind("127.0.0.1", "/brief/none")
+	checkRefusal(t, s.playOnce(local), "NetStream.Play.StreamNotFound", "no publisher came on air for /brief/none within 1s")
 	for _, path := range []string{"/brief/none.flv", "/brief/none.ts", "/brief/none.m3u8", "/brief/none/index.m3u8"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -264,6 +263,15 @@ func (s *server) waitForPublisher() {
 			answers <- path + " " + resp.Status
 		}()
 	}
+	local, _ := s.behind("127.0.0.1", "/live/late")
+	go func() {
+		if err := s.playOnce(local); err != nil {
+			answers <- err.Error()
+			return
+		}
+		answers <- local + " 200 OK"
+	}()
+	paths = append(paths, local)
 	s.awaitLog(len(paths), line{"msg": "play started", "stream": "late"})
 	start(s.t, nil, "ffmpeg", encoder(s.url("rtmp", "/live/late"))...)
 	for range paths {
