@@ -179,7 +179,7 @@ func TestHookRefuses(t *testing.T) {
 	end.next(t, "on_publish")
 	end.answer("on_publish", `{"code":1,"msg":"pay first"}`)
 	end.answer("on_play", `{"code":401,"msg":"log in"}`)
-	if _, err := tryPublish(t, "rtmp://127.0.0.1:"+b.rtmp+"/live/cam2"); err == nil || !strings.Contains(err.Error(), "NetStream.Publish.Rejected") ||
+	if _, err := tryPublish(t, "rtmp://127.0.0.1:"+b.rtmp+"/live/cam2"); err == nil || !strings.Contains(err.Error(), "NetStream.Publish.Denied") ||
 		!strings.Contains(err.Error(), "pay first") {
 		t.Errorf("the publisher got %v", err)
 	}
