@@ -25,11 +25,15 @@ type Server struct {
 	ListenerWrappersRaw []json.RawMessage `json:"listener_wrappers,omitempty" caddy:"namespace=caddy.listeners inline_key=wrapper"`
 
 	// TLSConnectionPolicies make it RTMPS. One empty policy is enough. ALPN defaults to `rtmp`; clients that offer no
-	// ALPN, as most do, are served too. Default: none, which is RTMP without TLS.
+	// ALPN, as most do, are served too. The default SNI, for clients that name no server, defaults to the first of the
+	// automated names that is neither a wildcard nor an address. Default: none, which is RTMP without TLS.
 	TLSConnectionPolicies caddytls.ConnectionPolicies `json:"tls_connection_policies,omitempty"`
 
 	// AutomateNames are the names to get and renew certificates for: from a public authority if they qualify for it,
-	// else from Caddy's internal one. Default: none, which serves with those that other parts of the configuration get.
+	// else from Caddy's internal one. A wildcard such as `*.example.com` is one certificate; a public one needs the DNS
+	// challenge. The automation policies of the tls app hold for them: its issuers, and on-demand TLS, with which the
+	// certificates are got at the first handshake that asks for them. Default: none, which serves with those that other
+	// parts of the configuration get.
 	AutomateNames []string `json:"automate_names,omitempty"`
 
 	addresses []caddy.NetworkAddress
@@ -102,8 +106,12 @@ func (s *Server) provisionWrappers(ctx caddy.Context) error {
 }
 
 func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
-	for i, name := range s.AutomateNames {
-		s.AutomateNames[i] = repl.ReplaceAll(name, "")
+	for i, raw := range s.AutomateNames {
+		name, err := repl.ReplaceOrErr(raw, true, true)
+		if err != nil {
+			return fmt.Errorf("the name %q to get a certificate for: %w", raw, err)
+		}
+		s.AutomateNames[i] = name
 	}
 	if len(s.TLSConnectionPolicies) == 0 {
 		if len(s.AutomateNames) > 0 {
@@ -126,11 +134,25 @@ func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
 		if policy.ALPN == nil {
 			policy.ALPN = []string{"rtmp"}
 		}
+		if policy.DefaultSNI == "" {
+			policy.DefaultSNI = s.defaultName()
+		}
 	}
 	if err := s.TLSConnectionPolicies.Provision(ctx); err != nil {
 		return fmt.Errorf("setting up TLS connection policies: %w", err)
 	}
 	return s.automateInternalNames()
+}
+
+// defaultName returns the name whose certificate a client gets that asks for none, as many encoders do. The certificate of
+// the address that it has connected to would come first, if there is one.
+func (s *Server) defaultName() string {
+	for _, name := range s.AutomateNames {
+		if !strings.Contains(name, "*") && !certmagic.SubjectIsIP(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // automateInternalNames lets Caddy's internal authority issue for names that no public one would. Without a policy of
@@ -159,9 +181,10 @@ func (s *Server) hasPolicy(name string) bool {
 	if s.tls.Automation == nil {
 		return false
 	}
+	repl := caddy.NewReplacer()
 	for _, p := range s.tls.Automation.Policies {
 		for _, subject := range p.SubjectsRaw {
-			if certmagic.MatchWildcard(name, subject) {
+			if certmagic.MatchWildcard(name, repl.ReplaceAll(subject, "")) {
 				return true
 			}
 		}
