@@ -135,6 +135,7 @@ lint() {
 
 tidy() {
 	go mod tidy -diff
+	GOWORK=off go -C e2e/pebble mod tidy -diff
 }
 
 scripts() {

@@ -15,6 +15,7 @@ import (
 var (
 	caddyBin  string                 // the caddy under test
 	layer4Bin func() (string, error) // one with layer4, built when it is asked for
+	pebbleBin func() (string, error) // the folder of an ACME authority's programs, likewise
 	example   string                 // the repository's Caddyfile.example
 	film      *movie                 // H.264 with B-frames, and AAC
 	trust     string                 // the library that testdata/trust.c makes
@@ -60,6 +61,7 @@ func prepare(dir string) (err error) {
 	if caddyBin, err = findBinary("CADDY_BIN", filepath.Join(dir, "caddy"), ""); err != nil {
 		return err
 	}
+	pebbleBin = sync.OnceValues(func() (string, error) { return pebbleTools(dir) })
 	layer4Bin = sync.OnceValues(func() (string, error) {
 		return findBinary("CADDY_L4_BIN", filepath.Join(dir, "caddy-l4"), ",layer4")
 	})
