@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -141,19 +142,22 @@ func (s *KeySet) get() (keyfunc.Keyfunc, error) {
 		client = http.DefaultClient
 	}
 	resp, err := client.Do(req)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // without the URL, which may hold a secret
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking for keys: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("asking for keys at %s: the answer is %s", s.URL, resp.Status)
+		return nil, fmt.Errorf("asking for keys: the answer is %s", resp.Status)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySetBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the keys of %s: %w", s.URL, err)
+		return nil, fmt.Errorf("reading the keys: %w", err)
 	}
 	if len(text) > maxKeySetBytes {
-		return nil, fmt.Errorf("the keys of %s are more than %d bytes", s.URL, maxKeySetBytes)
+		return nil, fmt.Errorf("the keys are more than %d bytes", maxKeySetBytes)
 	}
 	return parseKeySet(text)
 }
