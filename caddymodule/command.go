@@ -32,6 +32,7 @@ func init() {
 // subcommands make the commands below "caddy rtmp", in the order in which the help lists them.
 var subcommands = []func() *cobra.Command{
 	hooksCommand,
+	signURLCommand,
 }
 
 // An adminClient asks the admin endpoint of a Caddy that runs. Its flags are those of Caddy's own commands.
