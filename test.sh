@@ -216,6 +216,11 @@ build() {
 		http.handlers.rtmp_hls \
 		http.handlers.rtmp_api \
 		admin.api.rtmp \
+		rtmp.authenticators.basic \
+		rtmp.authenticators.forward \
+		rtmp.authenticators.jwt \
+		rtmp.authenticators.provider \
+		rtmp.authenticators.signed_url \
 		rtmp.authenticators.token \
 		rtmp.hooks.http \
 		rtmp.hooks.caddy_events; do

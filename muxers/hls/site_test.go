@@ -29,6 +29,7 @@ type site struct {
 	mu     sync.Mutex
 	events []live.Event
 	asked  []live.Request
+	grant  live.Grant
 	refuse error
 }
 
@@ -61,7 +62,7 @@ func (s *site) guard(_ context.Context, r *live.Request) (live.Grant, error) {
 		return live.Grant{}, nil
 	}
 	s.asked = append(s.asked, *r)
-	return live.Grant{}, s.refuse
+	return s.grant, s.refuse
 }
 
 func (s *site) observe(e live.Event) {
