@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -331,8 +332,14 @@ func TestDeliveryLog(t *testing.T) {
 		t.Errorf("dead: %+v", dead)
 	}
 	for _, check := range []struct{ command, want string }{
-		{"list", dead.ID}, {"list", "status 502"}, {"dead", "refused with status 400"}, {"log", "delivered"}, {"log", "refused"},
-		{"targets", w.URL + "/srs"}, {"targets", "failing"}, {"show " + dead.ID, `"action":"on_unpublish"`},
+		{"list", dead.ID},
+		{"list", "status 502"},
+		{"dead", "refused with status 400"},
+		{"log", "delivered"},
+		{"log", "refused"},
+		{"targets", w.URL + "/srs"},
+		{"targets", "failing"},
+		{"show " + dead.ID, `"action":"on_unpublish"`},
 	} {
 		if out := s.hooks(strings.Fields(check.command)...); !strings.Contains(out, check.want) {
 			t.Errorf("caddy rtmp hooks %s says %s", check.command, out)
@@ -388,7 +395,7 @@ func count(calls []told, id string) (n int) {
 // caddyWith runs the binary with another server's ports and this one's folders.
 func (s *server) caddyWith(other *server, args ...string) (output string, err error) {
 	s.t.Helper()
-	env := append(other.env[:len(other.env):len(other.env)], s.env[:3]...)
+	env := slices.Concat(other.env, s.env[:3])
 	stdout, stderr, err := command(s.t, env, caddyBin, args...)
 	return string(stdout) + string(stderr), err
 }
