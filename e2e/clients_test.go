@@ -103,11 +103,11 @@ func (s *server) publishWithGStreamer(url string) *process {
 	return p
 }
 
-// gstEncoder returns GStreamer's arguments to publish the film.
+// gstEncoder returns GStreamer's arguments to publish the film for three minutes.
 func gstEncoder(t testing.TB, url string) []string {
 	t.Helper()
 	long := filepath.Join(t.TempDir(), "long.mp4")
-	must(t, "ffmpeg", "-v", "error", "-stream_loop", "9", "-i", film.path, "-c", "copy", long)
+	must(t, "ffmpeg", "-v", "error", "-stream_loop", "29", "-i", film.path, "-c", "copy", long)
 	return append([]string{"-q"}, strings.Fields("filesrc location="+long+" ! qtdemux name=d "+
 		"flvmux name=m streamable=true ! rtmp2sink location="+url+
 		" d.video_0 ! queue ! h264parse ! m.video d.audio_0 ! queue ! aacparse ! m.audio")...)
