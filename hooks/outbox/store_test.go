@@ -38,6 +38,8 @@ func events(infos []outbox.Info) (all []string) {
 	return all
 }
 
+// Also tests that need no clock run with synctest's, by which no write is ever slow.
+
 // TestSurvival looks at what is on disk at each moment.
 func TestSurvival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +140,9 @@ func TestJournal(t *testing.T) {
 }
 
 // TestDamage cuts and changes the files at random. The server starts whatever it finds, with what can still be read.
-func TestDamage(t *testing.T) {
+func TestDamage(t *testing.T) { synctest.Test(t, testDamage) }
+
+func testDamage(t *testing.T) {
 	path := file(t)
 	o := open(t, outbox.Options{Path: path})
 	for i := range 300 {
@@ -196,7 +200,9 @@ func TestDamage(t *testing.T) {
 }
 
 // TestTornLog cuts the log of a dead process at every byte of its last record.
-func TestTornLog(t *testing.T) {
+func TestTornLog(t *testing.T) { synctest.Test(t, testTornLog) }
+
+func testTornLog(t *testing.T) {
 	path := file(t)
 	o := open(t, outbox.Options{Path: path})
 	defer finish(t, o)
@@ -228,7 +234,9 @@ func TestTornLog(t *testing.T) {
 	}
 }
 
-func TestSecondProcess(t *testing.T) {
+func TestSecondProcess(t *testing.T) { synctest.Test(t, testSecondProcess) }
+
+func testSecondProcess(t *testing.T) {
 	path := file(t)
 	o := open(t, outbox.Options{Path: path})
 	defer finish(t, o)
@@ -242,15 +250,15 @@ func TestSecondProcess(t *testing.T) {
 }
 
 // TestCompact has a large backlog go, and the file with it at the next start.
-func TestCompact(t *testing.T) {
+func TestCompact(t *testing.T) { synctest.Test(t, testCompact) }
+
+func testCompact(t *testing.T) {
 	path := file(t)
 	o := open(t, outbox.Options{Path: path})
 	for range 40 {
 		d := to("a", "x", "hls")
 		d.Body = make([]byte, 600<<10)
-		if err := o.Put(d); err != nil && !errors.Is(err, outbox.ErrSlow) {
-			t.Fatal(err)
-		}
+		put(t, o, d)
 	}
 	put(t, o, to("b", "x", "1"))
 	finish(t, o)
