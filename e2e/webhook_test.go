@@ -208,7 +208,8 @@ func TestWebhookAnswers(t *testing.T) {
 		param, _ := call["param"].(string)
 		query, _ := url.ParseQuery(strings.TrimPrefix(param, "?"))
 		i := 0
-		_, _ = fmt.Sscan(query.Get(call["action"].(string)), &i)
+		action, _ := call["action"].(string)
+		_, _ = fmt.Sscan(query.Get(action), &i)
 		w.Header().Set("Location", "/srs")
 		w.WriteHeader(replies[i].status)
 		_, _ = io.WriteString(w, replies[i].body)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,6 @@ func sign(secret, action, stream, expiry, client string) string {
 }
 
 func main() {
-	args := append(os.Args[1:], "")
+	args := slices.Concat(os.Args[1:], []string{""})
 	fmt.Println(sign(os.Getenv("SIGNING_SECRET"), args[0], args[1], args[2], args[3]))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ const secret = "s3cr3t"
 
 func TestSign(t *testing.T) {
 	for _, g := range golden {
-		args := append(g.args, "")
+		args := slices.Concat(g.args, []string{""})
 		if got := sign(secret, args[0], args[1], args[2], args[3]); got != g.want {
 			t.Errorf("%q: %s, want %s", g.args, got, g.want)
 		}
