@@ -141,6 +141,10 @@ func (s *Server) provisionTLS(ctx caddy.Context, repl *caddy.Replacer) error {
 	if err := s.TLSConnectionPolicies.Provision(ctx); err != nil {
 		return fmt.Errorf("setting up TLS connection policies: %w", err)
 	}
+	for _, policy := range s.TLSConnectionPolicies {
+		// Streams are long, so nothing is gained by tickets; and librtmp takes one for the end of a TLS 1.3 connection.
+		policy.TLSConfig.SessionTicketsDisabled = true
+	}
 	return s.automateInternalNames()
 }
 

@@ -30,6 +30,10 @@ func TestRTMPS(t *testing.T) {
 		t.Parallel()
 		s.on(t).decodeWithGStreamer("rtmp2src location=" + byFFmpeg + " ! flvdemux")
 	})
+	t.Run("rtmpdump plays", func(t *testing.T) { // it verifies nothing, and does not say whom it wants
+		t.Parallel()
+		dump(t, byFFmpeg)
+	})
 	t.Run("unknown authority", func(t *testing.T) {
 		t.Parallel()
 		s := s.on(t)
