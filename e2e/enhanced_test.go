@@ -32,7 +32,7 @@ var enhancedFilms = map[string]struct {
 		return shootAs(t, "vp8", "mkv", scene(2), "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "30", "-c:a", "ac3")
 	}},
 	"hvc1-ec-3": {video: "HEVC Main", audio: "Other 44100 2", shoot: func(t testing.TB) *movie {
-		return shootHEVC(t, scene(2), "-c:a", "eac3")
+		return filmInHEVC(t).withSound(t, "hevc", "eac3", "-c:v", "copy", "-c:a", "eac3", "-ac", "2")
 	}},
 	"avc1-mp3": {video: "H264 High", audio: "MP3 44100 2", others: []string{".ts"}, shoot: func(t testing.TB) *movie {
 		return film.withSound(t, "h264", "mp3", "-c:v", "copy", "-c:a", "libmp3lame", "-ac", "2")
@@ -130,7 +130,7 @@ func compareConfigs(t testing.TB, published, received []*live.Frame) {
 func TestColorInfo(t *testing.T) {
 	t.Parallel()
 	s := serve(t, basic)
-	tracks := shootHEVC(t, scene(2)).demux(t)
+	tracks := filmInHEVC(t).demux(t)
 	tags := tagsOf(t, packEnhanced, tracks...)
 	body := wire.AppendAMF0([]byte{exHead(live.KindVideo, true) | metadata, 'h', 'v', 'c', '1'}, "colorInfo", wire.Object{
 		{Key: "colorConfig", Value: wire.Object{

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
@@ -11,7 +10,7 @@ import (
 // is decoded.
 func TestHEVC(t *testing.T) {
 	t.Parallel()
-	m := shootHEVC(t, scene(4))
+	m := filmInHEVC(t)
 	s := serve(t, basic)
 	for name, pack := range map[string]packing{"codec12": packLegacy, "enhanced": packEnhanced} {
 		tags := m.tags(t, pack)
@@ -34,21 +33,26 @@ func TestHEVC(t *testing.T) {
 	}
 }
 
-// shootHEVC makes the HEVC film, with B-frames and a key frame each second.
-func shootHEVC(t testing.TB, scene []string, args ...string) *movie {
+// x265 are ffmpeg's arguments for HEVC with B-frames and a key frame each second.
+var x265 = []string{
+	"-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
+	"log-level=error:keyint=30:min-keyint=30:scenecut=0:open-gop=0:bframes=3",
+}
+
+// filmInHEVC returns the HEVC film, of 4 s, which is made for the first test that asks.
+func filmInHEVC(t testing.TB) *movie {
 	t.Helper()
-	return shootAs(t, "hevc", "mp4", scene, append([]string{
-		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
-		"log-level=error:keyint=30:min-keyint=30:scenecut=0:open-gop=0:bframes=3",
-	}, args...)...)
+	m, err := hevcFilm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // shootAs makes a film in another codec.
 func shootAs(t testing.TB, codec, format string, scene []string, args ...string) *movie {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), codec+"."+format)
-	must(t, "ffmpeg", slices.Concat(scene, args, []string{path})...)
-	m, err := develop(path, codec)
+	m, err := shoot(filepath.Join(t.TempDir(), codec+"."+format), codec, scene, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ var (
 	pebbleBin func() (string, error) // the folder of an ACME authority's programs, likewise
 	example   string                 // the repository's Caddyfile.example
 	film      *movie                 // H.264 with B-frames, and AAC
+	hevcFilm  func() (*movie, error) // the same in HEVC, made when a test asks for it
 	trust     string                 // the library that testdata/trust.c makes
 )
 
@@ -69,7 +70,10 @@ func prepare(dir string) (err error) {
 	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", trust, "testdata/trust.c").CombinedOutput(); err != nil {
 		return fmt.Errorf("testdata/trust.c: %w\n%s", err, out)
 	}
-	film, err = shoot(filepath.Join(dir, "film.mp4"))
+	hevcFilm = sync.OnceValues(func() (*movie, error) {
+		return shoot(filepath.Join(dir, "hevc.mp4"), "hevc", scene(4), x265...)
+	})
+	film, err = shoot(filepath.Join(dir, "film.mp4"), "h264", scene(6), x264...)
 	return err
 }
 

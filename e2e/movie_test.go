@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,18 +47,17 @@ func sceneOf(seconds, tone int) []string {
 	}
 }
 
-// x264 are ffmpeg's arguments to encode the film.
+// x264 are ffmpeg's arguments for H.264 with B-frames and a key frame each second.
 var x264 = []string{
 	"-c:v", "libx264", "-preset", "veryfast", "-b:v", "500k", "-bf", "2", "-g", strconv.Itoa(pictureRate), "-sc_threshold", "0",
 }
 
-// shoot makes the H.264 film: 6 s with B-frames and a key frame each second.
-func shoot(path string) (*movie, error) {
-	args := append(append(scene(6), x264...), path)
-	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("making the film: %w\n%s", err, out)
+// shoot makes a film of a scene with ffmpeg's arguments for its codecs.
+func shoot(path, codec string, scene []string, args ...string) (*movie, error) {
+	if out, err := exec.Command("ffmpeg", slices.Concat(scene, args, []string{path})...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making the film %s: %w\n%s", filepath.Base(path), err, out)
 	}
-	return develop(path, "h264")
+	return develop(path, codec)
 }
 
 // develop decodes a film to learn its pictures.

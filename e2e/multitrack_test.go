@@ -27,7 +27,7 @@ func TestMultitrack(t *testing.T) {
 	s := serve(t, basic)
 	second := shootAs(t, "h264", "mp4", mirrored(6), x264...)
 	second.tone = otherTone
-	hevc := shootHEVC(t, mirrored(4))
+	hevc := shootAs(t, "hevc", "mp4", mirrored(2), x265...)
 	hevc.tone = otherTone
 	t.Run("one", func(t *testing.T) { s.on(t).likeOBS(t, second) })
 	t.Run("many", func(t *testing.T) { s.on(t).manyTracks(t, second) })
