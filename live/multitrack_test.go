@@ -289,6 +289,22 @@ func TestHead(t *testing.T) {
 	}
 }
 
+// TestBoundsOfSetup has a publisher of too many tracks, or of a configuration that is none, lose those alone.
+func TestBoundsOfSetup(t *testing.T) {
+	p := livetest.Publish(t, newHub(func(*live.Rules) {}), livetest.Key)
+	for n := range 2 * live.MaxTracks {
+		livetest.Write(t, p, enhanced('V', uint8(n), 0), enhanced('A', uint8(n), 0), enhanced('k', uint8(n), 0))
+	}
+	equal(t, "tracks", len(p.Stream().Setup().Tracks()), 2*live.MaxTracks)
+	equal(t, "dropped", p.Session().Info().Totals.BrokenTags, 3*live.MaxTracks)
+	write(t, p, "V0 k0")
+	equal(t, "dropped of those there are", p.Session().Info().Totals.BrokenTags, 3*live.MaxTracks)
+	for _, head := range []string{"\x90av01", "\x94av01", "\x17\x00\x00\x00\x00"} {
+		_, err := live.ParseTag(live.KindVideo, 0, append([]byte(head), make([]byte, 256<<10)...))
+		isErr(t, "a large configuration", err, live.ErrTag)
+	}
+}
+
 // TestFeedOfTracks has viewers of one choice share a feed, and those of another get their own.
 func TestFeedOfTracks(t *testing.T) {
 	h := newHub(func(*live.Rules) {})

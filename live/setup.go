@@ -121,6 +121,23 @@ func (s *Setup) with(f *Frame) *Setup {
 	return next
 }
 
+// MaxTracks bounds the tracks of each kind, since what is in force for a track is kept for as long as the stream lives.
+const MaxTracks = 16
+
+// lacksRoom tells whether f is of a track that would be one too many.
+func (s *Setup) lacksRoom(f *Frame) bool {
+	if f.Kind == KindData || s.index(f.Kind, f.Track) >= 0 {
+		return false
+	}
+	n := 0
+	for _, t := range s.Tracks() {
+		if t.Kind == f.Kind {
+			n++
+		}
+	}
+	return n >= MaxTracks
+}
+
 // insert puts a track behind those of the same and of lower numbers, and returns its index.
 func (s *Setup) insert(t Track) int {
 	i := slices.IndexFunc(s.tracks, func(u Track) bool { return u.Number > t.Number })

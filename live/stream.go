@@ -83,6 +83,10 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 	if s.end != nil || s.publisher != p {
 		return
 	}
+	if s.setup.lacksRoom(&g) {
+		p.Drop()
+		return
+	}
 	s.setup = s.setup.with(&g)
 	if g.Config || g.remark {
 		return

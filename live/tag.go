@@ -28,6 +28,10 @@ const (
 	packetCodedFrames   = 1
 )
 
+// maxConfigBytes bounds configurations, which a stream keeps for as long as it lives. The largest that encoders send have
+// some kilobytes.
+const maxConfigBytes = 256 << 10
+
 // onMetaData is how the script tag of that name begins: an AMF0 string.
 var onMetaData = []byte("\x02\x00\x0aonMetaData")
 
@@ -74,6 +78,9 @@ func ParseTag(kind Kind, time uint32, body []byte) (*Frame, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if (f.Config || f.remark) && len(body) > maxConfigBytes {
+		return nil, fmt.Errorf("%w: configuration of %s of %d bytes", ErrTag, f.Codec, len(body))
 	}
 	if f.Config && len(f.Payload()) == 0 {
 		// Some encoders send one at first. It would displace a good one in every reader.
