@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 	}
 
 	_, err := tryPublish(t, "rtmp://127.0.0.1:"+b.rtmp+"/live/forbidden")
-	if err == nil || !strings.Contains(err.Error(), "NetStream.Publish.Rejected") || strings.Contains(err.Error(), "it is forbidden") {
+	if err == nil || !strings.Contains(err.Error(), "NetStream.Publish.Denied") || strings.Contains(err.Error(), "it is forbidden") {
 		t.Errorf("the client got %v", err)
 	}
 	hear(t, "rtmp_publish")

@@ -217,3 +217,40 @@ func TestHookVerifies(t *testing.T) {
 		t.Error("there is no warning")
 	}
 }
+
+// TestHookWarns tells the operator that nobody is asked about viewers of an app whose HLS has no sessions.
+func TestHookWarns(t *testing.T) {
+	b, end := newBed(t), newBackend(t)
+	b.load(strings.Replace(end.hooked(""), "server 127", "app open {\nhls {\nsessions off\n}\n}\napp closed\nserver 127", 1))
+	if lines := b.logged("no hook is asked"); len(lines) != 1 || lines[0]["app"] != "open" {
+		t.Errorf("the warnings are %v", lines)
+	}
+}
+
+// TestHookHeartbeat sends heartbeats while a configuration is in force, with one service over a reload.
+func TestHookHeartbeat(t *testing.T) {
+	b := newBed(t)
+	beats := make(chan map[string]any, 100)
+	end := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var beat map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&beat); err != nil {
+			t.Error(err)
+		}
+		beats <- beat
+	}))
+	defer end.Close()
+	config := func(id string) string {
+		return "{\n$OPTIONS\nrtmp {\nserver 127.0.0.1:$RTMP\nheartbeat " + end.URL + " {\ninterval 200ms\nsummaries\ndevice_id " + id + "\n}\n}\n}\n"
+	}
+	b.load(config("one"))
+	first := <-beats
+	summaries, _ := first["summaries"].(map[string]any)
+	if data, _ := summaries["data"].(map[string]any); first["device_id"] != "one" || data["self"] == nil || first["service"] == "" {
+		t.Errorf("the heartbeat is %v", first)
+	}
+	b.load(config("two"))
+	eventually(t, "the new configuration's heartbeat comes", func() bool {
+		beat := <-beats
+		return beat["device_id"] == "two" && beat["service"] == first["service"]
+	})
+}

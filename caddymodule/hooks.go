@@ -54,6 +54,7 @@ func (a *App) provisionHooks(ctx caddy.Context) error {
 		a.webhooks = append(a.webhooks, w)
 	}
 	hooks.Distinguish(a.webhooks)
+	a.warnOfOpenHLS()
 	if a.Heartbeat == nil {
 		return nil
 	}
@@ -61,6 +62,25 @@ func (a *App) provisionHooks(ctx caddy.Context) error {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil
+}
+
+// warnOfOpenHLS warns of apps whose viewers by HLS no hook is asked about.
+func (a *App) warnOfOpenHLS() {
+	if !slices.ContainsFunc(a.webhooks, func(w *hooks.Webhook) bool { return w.Wants(hooks.OnPlay) }) {
+		return
+	}
+	all := []map[string]*Application{a.Applications}
+	for _, v := range a.Vhosts {
+		all = append(all, v.Applications)
+	}
+	for _, applications := range all {
+		for name, app := range applications {
+			if !*app.HLS.Sessions {
+				a.logger.Warn("hls sessions off: viewers by HLS are files to anybody, and no hook is asked or told of them",
+					zap.String("app", name))
+			}
+		}
+	}
 }
 
 // workers returns all that work by themselves.

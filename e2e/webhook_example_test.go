@@ -36,7 +36,7 @@ func TestWebhookExample(t *testing.T) {
 	s := newServer(t, string(config))
 	s.env = append(s.env, "BACKEND=http://"+address)
 	s.run()
-	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/cam1?key=wrong")), "NetStream.Publish.Rejected", "the stream key is wrong")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/cam1?key=wrong")), "NetStream.Publish.Denied", "the stream key is wrong")
 	s.mustFail("the stream key is wrong", encoder(s.url("rtmp", "/live/cam1"))...)
 	s.publish(s.url("rtmp", "/live/cam1?key=s3cret"))
 

@@ -257,7 +257,7 @@ func TestWebhookSecondRefuses(t *testing.T) {
 		_, _ = io.WriteString(w, map[string]string{"/one": "0", "/two": `{"code":7,"msg":"no more"}`}[r.URL.Path])
 	})
 	s := serve(t, in("	rtmp", b.hook("/one /two /three")))
-	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/cam1")), "NetStream.Publish.Rejected", "no more")
+	checkRefusal(t, s.publishOnce(s.url("rtmp", "/live/cam1")), "NetStream.Publish.Denied", "no more")
 	var streams struct{ Streams []any }
 	if err := s.api(http.MethodGet, "/streams/", &streams); err != nil || len(streams.Streams) > 0 {
 		t.Errorf("the API shows %v, %v", streams, err)
