@@ -19,7 +19,7 @@ func trickle(c net.Conn, b []byte) {
 		if _, err := c.Write(b[i : i+1]); err != nil {
 			return
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestLateTimes(t *testing.T) {
 					if n == 0 {
 						viewer = w.peer().play("demo")
 					}
-					time.Sleep(livetest.FrameInterval * time.Millisecond)
+					pass(livetest.FrameInterval * time.Millisecond)
 				}
 				for n := range pictures {
 					m, ok := viewer.next()

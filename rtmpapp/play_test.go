@@ -142,6 +142,9 @@ func TestKickedViewer(t *testing.T) {
 	isErr(t, "reason", w.await(live.EventStop).Err, live.ErrKicked)
 }
 
+// pass lets time pass on a fake clock.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // timed runs f on the fake clock.
 func timed(t *testing.T, rules func(*live.Rules), f func(t *testing.T, w *world)) {
 	t.Helper()

@@ -87,6 +87,9 @@ var protocols = map[string]func(p *http.Protocols){
 	"HTTP2": func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) },
 }
 
+// pass lets time pass on the fake clock.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // over runs f over both protocols, on the fake clock and without any buffer between client and server but their own. It
 // fails if f leaves a goroutine.
 func over(t *testing.T, change func(*live.Rules), f func(t *testing.T, s *site, client *http.Client)) {

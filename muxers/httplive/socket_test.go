@@ -69,7 +69,7 @@ func TestSocket(t *testing.T) {
 			done <- body
 		}()
 		isErr(t, "pace", livetest.Pace(t.Context(), pub, livetest.Media(1, 2)...), nil)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		pub.Close(nil)
 		if body, want := <-done, <-plain; !bytes.Equal(body, want) {
 			t.Errorf("got %d bytes, HTTP gave %d", len(body), len(want))
@@ -93,10 +93,10 @@ func TestSocketIsKicked(t *testing.T) {
 				t.Errorf("ended by %v", end)
 			}
 		}()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		s.kick()
 		<-done
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if e := s.ended(1)[0]; !errors.Is(e.Err, live.ErrKicked) {
 			t.Errorf("ended with %v", e.Err)
 		}
@@ -109,10 +109,10 @@ func TestSocketLeaves(t *testing.T) {
 		s.onAir()
 		polite, rude := s.dial(client), s.dial(client)
 		go func() { _, _, _ = polite.Read(t.Context()) }()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		_ = rude.CloseNow()
 		_ = polite.Close(websocket.StatusGoingAway, "")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		for _, e := range s.ended(2) {
 			if r := e.Err; r == nil || strings.Contains(r.Error(), "writing") {
 				t.Errorf("ended with %v", r)
@@ -127,7 +127,7 @@ func TestSlowSocket(t *testing.T) {
 		pub := s.onAir()
 		s.dial(client)
 		flood(t, pub)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if e := s.ended(1)[0]; !errors.Is(e.Err, live.ErrSlow) {
 			t.Errorf("ended with %v", e.Err)
 		}
