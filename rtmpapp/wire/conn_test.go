@@ -130,6 +130,62 @@ func TestConnWrites(t *testing.T) {
 	}
 }
 
+// sink is a connection that takes everything.
+type sink struct{ net.Conn }
+
+func (sink) Write(b []byte) (int, error)      { return len(b), nil }
+func (sink) SetWriteDeadline(time.Time) error { return nil }
+
+// A batch costs the collector nothing, however many viewers take it.
+func TestWriteChunksAllocatesNothing(t *testing.T) {
+	c := wire.NewConn(sink{}, wire.Limits{})
+	batch := [][]byte{make([]byte, 100), make([]byte, 1000)}
+	equal(t, "allocations", testing.AllocsPerRun(100, func() { _, _ = c.WriteChunks(batch, time.Minute) }), 0)
+}
+
+// A write that was cut in a message lets nothing follow; one of which nothing was taken does.
+func TestConnCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer, _ := pipe(t)
+		_, err := c.WriteChunks([][]byte{[]byte("xyz")}, time.Second)
+		isErr(t, "nothing taken", err, os.ErrDeadlineExceeded)
+		go func() { _, _ = io.ReadFull(peer, make([]byte, 1)) }()
+		n, err := c.WriteChunks([][]byte{[]byte("xyz")}, time.Second)
+		isErr(t, "cut", err, os.ErrDeadlineExceeded)
+		equal(t, "taken", n, 1)
+		begun := time.Now()
+		isErr(t, "after the cut", c.Write(wire.Control(wire.TypeAck, 1)), wire.ErrWrite)
+		_, err = c.WriteChunks([][]byte{[]byte("xyz")}, time.Second)
+		isErr(t, "after the cut", err, wire.ErrWrite)
+		equal(t, "at once", time.Since(begun), 0)
+	})
+}
+
+// A peer that leaves while nobody reads is noticed after a moment, one that says something is not thought to have left,
+// and what it said is read later.
+func TestConnWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer, _ := pipe(t)
+		left := make(chan struct{})
+		stop := c.Watch(func() { close(left) })
+		_, _ = peer.Write(wire.AppendMessage(nil, wire.ChunkCommand, wire.Control(wire.TypeAck, 1), 128))
+		_, _ = peer.Write(wire.AppendMessage(nil, wire.ChunkCommand, wire.Command(0, "x", 0), 128))
+		time.Sleep(time.Hour)
+		stop()
+		stop = c.Watch(func() { close(left) })
+		begun := time.Now()
+		_ = peer.Close()
+		<-left
+		equal(t, "noticed", time.Since(begun), time.Second)
+		stop()
+		m, err := c.ReadMessage()
+		isErr(t, "read", err, nil)
+		equal(t, "what was said", m.Type, wire.TypeCommandAMF0)
+		_, err = c.ReadMessage()
+		isErr(t, "the end", err, io.EOF)
+	})
+}
+
 // A peer that takes nothing is waited for as long as was said, for ever if nothing was.
 func TestConnWriteLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
