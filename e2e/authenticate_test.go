@@ -80,7 +80,7 @@ func newDoor(t *testing.T) *door {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
 		encode := base64.RawURLEncoding.EncodeToString
-		fmt.Fprintf(w, `{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"1","n":%q,"e":%q}]}`,
+		_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"1","n":%q,"e":%q}]}`,
 			encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes()))
 	})
 	mux.HandleFunc("/verify", func(w http.ResponseWriter, r *http.Request) {

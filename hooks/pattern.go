@@ -31,6 +31,9 @@ func matchName(pattern, name string) bool {
 	if pattern == name {
 		return true
 	}
+	if !strings.ContainsAny(pattern, `*?[\`) {
+		return false // as most of a long list of keys
+	}
 	ok, err := path.Match(pattern, name)
 	return ok && err == nil
 }
