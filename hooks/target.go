@@ -100,13 +100,14 @@ func (t *target) call(ctx context.Context, id string, body []byte) (*reply, erro
 	}
 	r, err := t.post(within, id, body)
 	elapsed := time.Since(began)
+	over := context.Cause(within) // before pass ends it
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	pass.done(err == nil || errors.Is(err, errLongAnswer), err != nil && (timedOut || elapsed >= t.hook.options.Timeout/2))
 	switch {
 	case err == nil:
 		return r, nil
-	case within.Err() != nil:
-		return nil, context.Cause(within)
+	case over != nil:
+		return nil, over
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
