@@ -1,7 +1,6 @@
 package rtmpapp_test
 
 import (
-	"context"
 	"math"
 	"net"
 	"runtime"
@@ -72,8 +71,8 @@ func benchmarkPlay(b *testing.B, viewers int) {
 	defer func() {
 		ln.Close()
 		pub.Close(nil)
-		_ = hub.Close(context.Background())
-		_ = server.Close(context.Background())
+		_ = hub.Close(b.Context())
+		_ = server.Close(b.Context())
 	}()
 	a := &audience{full: make(chan struct{}, 1)}
 	a.want.Store(never)
@@ -82,7 +81,7 @@ func benchmarkPlay(b *testing.B, viewers int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer conn.Close()
+		b.Cleanup(func() { _ = conn.Close() })
 		if err := wire.Connect(conn); err != nil {
 			b.Fatal(err)
 		}
