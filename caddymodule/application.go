@@ -40,7 +40,8 @@ type Application struct {
 	// WriteTimeout ends a viewer whose connection has not taken one batch of data for so long. Default: 10s.
 	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
 
-	// Wait is how long an HTTP viewer waits for a publisher before it gets 404; 0 is not at all. Default: 5s.
+	// Wait is how long a viewer waits for a publisher before it is told that there is none, over HTTP by 404; 0 is not at
+	// all. Default: 5s.
 	Wait *caddy.Duration `json:"wait,omitempty"`
 
 	// FirstPacketTimeout ends a publisher that has sent no media for so long after its start. Default: 20s.

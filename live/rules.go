@@ -46,7 +46,7 @@ type Rules struct {
 	IdleTimeout        time.Duration
 	// KickoffForIdle ends a publisher whose stream has had no viewer for so long. 0 never does. It is SRS's name.
 	KickoffForIdle time.Duration
-	// Wait is how long an HTTP viewer waits for a publisher before it is told that there is none.
+	// Wait is how long a viewer waits for a publisher before it is told that there is none.
 	Wait time.Duration
 	// ReconnectWindow keeps viewers attached for that long after the publisher has gone. 0 ends them with it.
 	ReconnectWindow time.Duration

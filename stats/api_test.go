@@ -225,6 +225,27 @@ func TestClientTypes(t *testing.T) {
 	}
 }
 
+// TestGrant shows what a guard has said of a client, and nothing where it has said nothing.
+func TestGrant(t *testing.T) {
+	s := newSite(t)
+	var grant live.Grant
+	s.Hub.Activate(&live.Policy{Guard: live.GuardFunc(func(context.Context, *live.Request) (live.Grant, error) {
+		return grant, nil
+	})})
+	key := live.Key{App: "live", Name: "x"}
+	v := s.view(live.Request{Protocol: live.ProtocolFLV, Key: key})
+	defer v.Close(nil)
+	if got := s.get("/api/v1/clients/" + v.ID); !strings.HasSuffix(got, `"kbps":{"recv_30s":0,"send_30s":0}}}`) {
+		t.Errorf("without a grant: %s", got)
+	}
+	grant = live.Grant{User: "ann", Note: "gold", Expires: time.Date(2999, 1, 2, 3, 4, 5, 6, time.UTC)}
+	v = s.view(live.Request{Protocol: live.ProtocolFLV, Key: key})
+	defer v.Close(nil)
+	if got := s.get("/api/v1/clients/" + v.ID); !strings.HasSuffix(got, `},"user":"ann","note":"gold","expires":"2999-01-02T03:04:05Z"}}`) {
+		t.Errorf("with a grant: %s", got)
+	}
+}
+
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	for i := range 12 {

@@ -3,6 +3,7 @@ package stats
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
@@ -34,6 +35,11 @@ type clientRow struct {
 	SendBytes int64   `json:"send_bytes"`
 	RecvBytes int64   `json:"recv_bytes"`
 	Kbps      Kbps    `json:"kbps"`
+
+	// What SRS has not: who the client has proved to be, what a back end remarks, and when its permission ends.
+	User    string     `json:"user,omitempty"`
+	Note    string     `json:"note,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
 }
 
 func (a *API) clients(r *request) (any, error) {
@@ -83,6 +89,12 @@ func (v *view) clientRow(info *live.SessionInfo) clientRow {
 		SendBytes: info.Totals.Sent,
 		RecvBytes: info.Totals.Received,
 		Kbps:      v.api.Rates.Of(info.ID),
+		User:      info.Grant.User,
+		Note:      info.Grant.Note,
+	}
+	if end := info.Grant.Expires; !end.IsZero() {
+		end = end.UTC().Truncate(time.Second)
+		row.Expires = &end
 	}
 	if addr := info.Remote.Addr(); addr.IsValid() {
 		row.IP = addr.Unmap().String()
