@@ -1,5 +1,4 @@
-// Command webhook-auth is a back end for SRS's HTTP callbacks: who knows a stream's key may publish it, who has a ticket
-// may watch, at most two at a time for each ticket.
+// Command webhook-auth is a back end for SRS's HTTP callbacks: a key for each stream, tickets for two viewers each.
 package main
 
 import (
@@ -12,52 +11,36 @@ import (
 	"sync"
 )
 
-// event is what the server sends, as far as we look at it.
-type event struct {
+type event struct { // what the server sends, as far as we look at it
 	Action, App, Stream, Param string
 	Client                     string `json:"client_id"`
 }
 
-// What a real back end has in its database.
-var (
-	keys    = map[string]string{"cam1": "s3cret"} // by stream
-	tickets = map[string]bool{"gold": true}
+var ( // what a real back end has in its database
+	mu      sync.Mutex
+	keys    = map[string]string{"cam1": "s3cret"}    // by stream
+	tickets = map[string]map[string]bool{"gold": {}} // the clients that watch, so that an event that comes twice does no harm
 )
 
-// watching is who watches, client by client. That is why an event that comes twice does no harm.
-var (
-	mu       sync.Mutex
-	watching = make(map[string]string) // client → ticket
-)
-
-// decide returns why a client may not, nothing if it may.
-func decide(e event) (refusal string) {
+// decide returns the code 0 if a client may, else another and why it may not.
+func decide(e event) (code int, msg string) {
 	mu.Lock()
 	defer mu.Unlock()
 	query, _ := url.ParseQuery(strings.TrimPrefix(e.Param, "?"))
-	switch e.Action {
-	case "on_publish":
-		if key := keys[e.Stream]; key == "" || query.Get("key") != key {
-			return "the stream key is wrong"
-		}
-	case "on_play":
-		ticket, others := query.Get("ticket"), 0
-		for _, t := range watching {
-			if t == ticket {
-				others++
-			}
-		}
-		switch {
-		case !tickets[ticket]:
-			return "a ticket is needed"
-		case others >= 2:
-			return "your ticket is in use on two screens already"
-		}
-		watching[e.Client] = ticket
-	case "on_stop":
+	watching := tickets[query.Get("ticket")]
+	switch {
+	case e.Action == "on_publish" && (keys[e.Stream] == "" || query.Get("key") != keys[e.Stream]):
+		return 403, "the stream key is wrong"
+	case e.Action == "on_play" && watching == nil:
+		return 403, "a ticket is needed"
+	case e.Action == "on_play" && len(watching) >= 2 && !watching[e.Client]:
+		return 403, "your ticket is in use on two screens already"
+	case e.Action == "on_play":
+		watching[e.Client] = true
+	case e.Action == "on_stop":
 		delete(watching, e.Client)
 	}
-	return ""
+	return 0, ""
 }
 
 func main() {
@@ -69,12 +52,9 @@ func main() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		answer := map[string]any{"code": 0}
-		if refusal := decide(e); refusal != "" {
-			answer = map[string]any{"code": 403, "msg": refusal}
-		}
-		log.Println(e.Action, e.App+"/"+e.Stream, e.Client, answer)
-		_ = json.NewEncoder(w).Encode(answer)
+		code, msg := decide(e)
+		log.Println(e.Action, e.App+"/"+e.Stream, e.Client, code, msg)
+		_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "msg": msg})
 	})
 	log.Fatal(http.ListenAndServe(*listen, nil))
 }
