@@ -115,6 +115,12 @@ var payloads = map[string]string{
 	"on_stop flv": `{"server_id":"vid-ID","service_id":"SERVICE","action":"on_stop","client_id":"CLIENT","ip":"127.0.0.1",` +
 		`"vhost":"__defaultVhost__","app":"live","tcUrl":"rtmp://__defaultVhost__/live","stream":"cam1","param":"?via=flv",` +
 		`"stream_url":"/live/cam1","stream_id":"vid-ID","clients":N}`,
+	"on_play socket": `{"server_id":"vid-ID","service_id":"SERVICE","action":"on_play","client_id":"CLIENT","ip":"127.0.0.1",` +
+		`"vhost":"__defaultVhost__","app":"live","stream":"cam1","tcUrl":"rtmp://__defaultVhost__/live","param":"?via=socket","pageUrl":"",` +
+		`"stream_url":"/live/cam1","stream_id":"vid-ID","clients":N}`,
+	"on_stop socket": `{"server_id":"vid-ID","service_id":"SERVICE","action":"on_stop","client_id":"CLIENT","ip":"127.0.0.1",` +
+		`"vhost":"__defaultVhost__","app":"live","tcUrl":"rtmp://__defaultVhost__/live","stream":"cam1","param":"?via=socket",` +
+		`"stream_url":"/live/cam1","stream_id":"vid-ID","clients":N}`,
 	"on_play hls": `{"server_id":"vid-ID","service_id":"SERVICE","action":"on_play","client_id":"CLIENT","ip":"127.0.0.1",` +
 		`"vhost":"__defaultVhost__","app":"live","stream":"cam1.m3u8","tcUrl":"http://localhost/live","param":"?via=hls","pageUrl":"",` +
 		`"stream_url":"/live/cam1","stream_id":"vid-ID","clients":N}`,
@@ -152,7 +158,8 @@ func TestWebhookPayloads(t *testing.T) {
 	player := s.play(s.url("rtmp", "/live/cam1?via=rtmp"))
 	viewer := s.watch(http1, s.url("https", "/live/cam1.flv?via=flv"))
 	hls := s.tune(http2, s.url("https", "/live/cam1.m3u8?via=hls"))
-	goesOn(t, player, viewer, hls)
+	socket := s.watchSocket(s.url("https", "/live/cam1.flv?via=socket"))
+	goesOn(t, player, viewer, hls, socket)
 	encoder.stop(t)
 	s.end()
 
