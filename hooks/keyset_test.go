@@ -62,7 +62,7 @@ func jwk(id string, key *rsa.PrivateKey) string {
 
 // sign makes a token with the key of an id.
 func sign(id string, key crypto.PrivateKey) *live.Request {
-	t := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"action": "play", "stream": "cam1", "exp": 1 << 40})
+	t := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"action": "play", "stream": "cam1", "exp": int64(1) << 40})
 	if id != "" {
 		t.Header["kid"] = id
 	}
