@@ -138,7 +138,6 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
-	defer s.closeAll()
 	done := make(chan struct{})
 	go func() {
 		s.wg.Wait()
@@ -148,16 +147,25 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+	}
+	if s.closeAll() {
 		return fmt.Errorf("waiting for RTMP connections to end: %w", context.Cause(ctx))
 	}
+	<-done // those that were told have nothing left to do
+	return nil
 }
 
-func (s *Server) closeAll() {
+// closeAll closes all connections. It tells whether there was one that had not been told why it ends.
+func (s *Server) closeAll() (untold bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for conn := range s.conns {
+		if _, told := s.gone[conn]; !told {
+			untold = true
+		}
 		_ = conn.Close()
 	}
+	return untold
 }
 
 // leave tells that a connection has been told why it ends.
