@@ -51,7 +51,9 @@ missing() {
 		gstreamer1.0-tools gst-inspect-1.0
 		gstreamer1.0-tools gst-launch-1.0
 		jq jq
+		nodejs node
 		obs-studio obs
+		python3 python3
 		rtmpdump rtmpdump
 		shellcheck shellcheck
 		vlc-bin vlc

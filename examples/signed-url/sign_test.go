@@ -34,13 +34,13 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// TestOtherLanguages runs the programs whose interpreters are there.
+// TestOtherLanguages runs the programs in Python and JavaScript, whose interpreters test.sh installs.
 func TestOtherLanguages(t *testing.T) {
 	for interpreter, program := range map[string]string{"python3": "sign.py", "node": "sign.js"} {
 		t.Run(program, func(t *testing.T) {
 			path, err := exec.LookPath(interpreter)
 			if err != nil {
-				t.Skipf("%s is not there", interpreter)
+				t.Fatalf("%s is needed: %v", interpreter, err)
 			}
 			for _, g := range golden {
 				cmd := exec.CommandContext(t.Context(), path, append([]string{program}, g.args...)...)
