@@ -29,6 +29,7 @@ func (w *Webhook) Update(ctx context.Context) {
 	defer told.Wait()
 	slots := make(chan struct{}, updatesInFlight)
 	last := make(map[string]time.Time) // by session, when it was told of
+	var telling sync.Map               // the sessions that are being told of
 	for {
 		select {
 		case <-tick.C:
@@ -50,15 +51,19 @@ func (w *Webhook) Update(ctx context.Context) {
 			if next[s.ID] = before; now.Sub(before) < interval {
 				continue
 			}
+			if _, busy := telling.LoadOrStore(s.ID, nil); busy { // the back end is slower than the interval
+				continue
+			}
 			next[s.ID] = now
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
 				return
 			}
+			body := w.backends.Identity.updated(&s, now, clients[s.StreamID])
 			told.Go(func() {
-				defer func() { <-slots }()
-				w.update(ctx, &s, clients[s.StreamID])
+				defer func() { telling.Delete(s.ID); <-slots }()
+				w.update(ctx, &s, body)
 			})
 		}
 		last = next
@@ -66,8 +71,7 @@ func (w *Webhook) Update(ctx context.Context) {
 }
 
 // update tells of a session, and ends it if a target does not want it any more.
-func (w *Webhook) update(ctx context.Context, s *live.SessionInfo, clients int) {
-	body := w.backends.Identity.updated(s, clients)
+func (w *Webhook) update(ctx context.Context, s *live.SessionInfo, body []byte) {
 	stream, client := orderOf(&s.Request)
 	for _, t := range w.targets {
 		_, err := t.ask(ctx, stream, client, body)
@@ -82,15 +86,15 @@ func (w *Webhook) update(ctx context.Context, s *live.SessionInfo, clients int) 
 	}
 }
 
-// updated returns the body of on_update.
-func (i Identity) updated(s *live.SessionInfo, clients int) []byte {
+// updated returns the body of on_update for a session as it was at now.
+func (i Identity) updated(s *live.SessionInfo, now time.Time, clients int) []byte {
 	r := &s.Request
 	return encode(updateBody{
 		playBody: playBody{
 			i.head(OnUpdate, r), streamName(r), tcURL(r), param(r), r.PageURL, r.Key.URL(), s.StreamID, clients,
 		},
 		Publish:   r.Action == live.ActionPublish,
-		Duration:  decimal(time.Since(s.Began).Seconds()),
+		Duration:  decimal(now.Sub(s.Began).Seconds()),
 		SendBytes: s.Totals.Sent,
 		RecvBytes: s.Totals.Received,
 	})
