@@ -50,7 +50,7 @@ func (s *Stream) take(p *Publisher) (old *Publisher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, s.publisher = s.publisher, p
-	s.setup = nil
+	s.setup, s.meters = nil, nil
 	s.time.seam()
 	s.stopGap()
 	s.goOnAir()
@@ -142,6 +142,7 @@ func (h *Hub) detach(ses *Session, reason error) {
 	if ses.Action == ActionPublish {
 		event = EventUnpublish
 	}
+	h.faults.note(ses, reason)
 	h.tell(ses, event, reason)
 	h.mu.Lock()
 	delete(h.sessions, ses.ID)

@@ -27,6 +27,8 @@ type Hub struct {
 	counters Counters
 	closed   bool
 	empty    chan struct{} // closed when a closed hub has lost its last session
+
+	faults faults
 }
 
 // A vhost keeps what its streams have counted after they are gone.
@@ -198,6 +200,9 @@ func (h *Hub) open(ctx context.Context, req Request, check func(*Session, Rules)
 func (h *Hub) refuse(ses *Session, err error) error {
 	if _, ok := errors.AsType[*Refusal](err); !ok {
 		err = fmt.Errorf("%w: %w", Refuse(ErrGuard, "the server could not decide about this request"), err)
+	}
+	if _, onAir := h.Stream(ses.Key); onAir { // else strangers could fill the list
+		h.faults.note(ses, err)
 	}
 	h.Policy().observe(Event{Type: EventRefuse, Time: time.Now(), Session: ses.Info(), Err: err})
 	return err

@@ -441,7 +441,7 @@ func TestCountersAddUpAndStay(t *testing.T) {
 	other := livetest.Publish(t, h, live.Key{Vhost: "tv.example", App: "live", Name: "demo"})
 	p.Session().Received(1000)
 	livetest.Write(t, p, livetest.VideoConfig(), key(0), sound(0), inter(40))
-	p.Drop()
+	p.Drop(live.ErrTag)
 	s.Sent(300)
 	other.Session().Received(10)
 	want := live.Totals{Sent: 300, Received: 1000, VideoFrames: 2, AudioFrames: 1, BrokenTags: 1}

@@ -38,8 +38,11 @@ func (p *Publisher) WriteFrame(f *Frame) error {
 	return nil
 }
 
-// Drop counts a tag that could not be parsed.
-func (p *Publisher) Drop() { p.session.counters.addBroken() }
+// Drop counts a tag that could not be read, and remembers why.
+func (p *Publisher) Drop(why error) {
+	p.session.counters.addBroken()
+	p.stream.hub.faults.note(p.session, why)
+}
 
 // Close takes the publisher off air. reason is nil or io.EOF if it left as it should.
 func (p *Publisher) Close(reason error) { p.session.Close(reason) }

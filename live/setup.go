@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 )
 
@@ -123,6 +124,8 @@ func (s *Setup) with(f *Frame) *Setup {
 
 // MaxTracks bounds the tracks of each kind, since what is in force for a track is kept for as long as the stream lives.
 const MaxTracks = 16
+
+var errTooManyTracks = fmt.Errorf("%w: more than %d tracks of one kind", ErrTag, MaxTracks)
 
 // lacksRoom tells whether f is of a track that would be one too many.
 func (s *Setup) lacksRoom(f *Frame) bool {

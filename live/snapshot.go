@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,8 +25,10 @@ type StreamInfo struct {
 	Began     time.Time
 	Totals    Totals
 	Setup     *Setup
+	Tracks    []TrackInfo  // those of Setup
 	Sessions  int          // publisher and viewers
 	Publisher *SessionInfo // nil while nobody publishes
+	Fault     *Fault       // the last of this name, nil if nothing went wrong
 }
 
 // A VhostInfo is a vhost that has had a stream or a session since the start.
@@ -37,7 +40,8 @@ type VhostInfo struct {
 	Totals   Totals
 }
 
-// A Snapshot is a whole hub at one moment, each list in a stable order.
+// A Snapshot is a whole hub at one moment, each list in a stable order. It costs a copy of everything: who needs a part
+// asks for Vhosts, Streams or Sessions.
 type Snapshot struct {
 	Vhosts   []VhostInfo
 	Streams  []StreamInfo
@@ -55,8 +59,20 @@ func (s *Session) Info() SessionInfo {
 	return info
 }
 
+// Began returns when the session began.
+func (s *Session) Began() time.Time { return s.began }
+
+// Totals returns what the session has counted so far.
+func (s *Session) Totals() Totals { return s.counters.Totals() }
+
 // Info returns the stream as it is now.
 func (s *Stream) Info() StreamInfo {
+	info := s.info()
+	info.Fault = s.hub.faults.of(s.key)
+	return info
+}
+
+func (s *Stream) info() StreamInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info := StreamInfo{
@@ -65,6 +81,7 @@ func (s *Stream) Info() StreamInfo {
 		Began:    s.began,
 		Totals:   s.counters.Totals(),
 		Setup:    s.setup,
+		Tracks:   s.meters.info(s.setup),
 		Sessions: len(s.sessions),
 	}
 	if s.publisher != nil {
@@ -77,39 +94,75 @@ func (s *Stream) Info() StreamInfo {
 // Snapshot returns all that is going on now. It holds no lock while it looks at one session after the other, so figures
 // of different rows may differ by what passed in between.
 func (h *Hub) Snapshot() Snapshot {
-	snap := Snapshot{Totals: h.counters.Totals()}
-	for _, s := range h.sessionList() {
+	snap := Snapshot{Totals: h.Totals()}
+	sessions, streams := h.Sessions(), h.Streams()
+	snap.Vhosts = h.vhostInfos(sessions, streams)
+	for _, s := range sessions {
 		snap.Sessions = append(snap.Sessions, s.Info())
 	}
-	for _, s := range h.streamList() {
+	for _, s := range streams {
 		snap.Streams = append(snap.Streams, s.Info())
 	}
-	snap.Vhosts = h.vhostList(&snap)
-	slices.SortFunc(snap.Sessions, func(a, b SessionInfo) int { return cmp.Compare(a.ID, b.ID) })
-	slices.SortFunc(snap.Streams, func(a, b StreamInfo) int { return cmp.Compare(a.ID, b.ID) })
-	slices.SortFunc(snap.Vhosts, func(a, b VhostInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return snap
 }
 
-func (h *Hub) vhostList(snap *Snapshot) []VhostInfo {
+// Totals returns what all sessions have counted since the start.
+func (h *Hub) Totals() Totals { return h.counters.Totals() }
+
+// Sessions returns the sessions that there are now, by their ids.
+func (h *Hub) Sessions() []*Session {
+	list := h.sessionList()
+	slices.SortFunc(list, func(a, b *Session) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// Session returns the session of an id.
+func (h *Hub) Session(id string) (s *Session, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var list []VhostInfo
-	for name, v := range h.vhosts {
-		info := VhostInfo{Name: name, ID: v.id, Totals: v.counters.Totals()}
-		for i := range snap.Streams {
-			if s := &snap.Streams[i]; s.Key.Vhost == name && s.Publisher != nil {
-				info.Streams++
-			}
-		}
-		for i := range snap.Sessions {
-			if snap.Sessions[i].Key.Vhost == name {
-				info.Sessions++
-			}
-		}
-		list = append(list, info)
-	}
+	s, ok = h.sessions[id]
+	return s, ok
+}
+
+// Streams returns the streams that there are now, by their ids. Some may have no publisher.
+func (h *Hub) Streams() []*Stream {
+	list := h.streamList()
+	slices.SortFunc(list, func(a, b *Stream) int { return strings.Compare(a.id, b.id) })
 	return list
+}
+
+// Vhosts returns the vhosts that have had a session, by their names.
+func (h *Hub) Vhosts() []VhostInfo { return h.vhostInfos(h.sessionList(), h.streamList()) }
+
+func (h *Hub) vhostInfos(sessions []*Session, streams []*Stream) []VhostInfo {
+	h.mu.Lock()
+	vhosts := maps.Clone(h.vhosts)
+	h.mu.Unlock()
+	counts := make(map[string]*VhostInfo, len(vhosts))
+	list := make([]VhostInfo, 0, len(vhosts))
+	for name, v := range vhosts {
+		list = append(list, VhostInfo{Name: name, ID: v.id, Totals: v.counters.Totals()})
+		counts[name] = &list[len(list)-1]
+	}
+	for _, s := range sessions {
+		if info := counts[s.Key.Vhost]; info != nil { // a vhost may be newer than our list
+			info.Sessions++
+		}
+	}
+	for _, s := range streams {
+		if info := counts[s.key.Vhost]; info != nil && s.published() {
+			info.Streams++
+		}
+	}
+	slices.SortFunc(list, func(a, b VhostInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// published tells whether the stream has a publisher.
+func (s *Stream) published() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publisher != nil
 }
 
 func (h *Hub) streamList() []*Stream {

@@ -22,12 +22,13 @@ type Stream struct {
 	began    time.Time
 	rules    atomic.Pointer[Rules]
 
-	mu    sync.Mutex
-	log   log
-	setup *Setup
-	time  timeline
-	wake  chan struct{} // made by a reader that waits, closed by the next frame
-	end   error         // set when the stream has ended
+	mu     sync.Mutex
+	log    log
+	setup  *Setup
+	time   timeline
+	meters meters
+	wake   chan struct{} // made by a reader that waits, closed by the next frame
+	end    error         // set when the stream has ended
 
 	onAir     chan struct{} // closed when there is a publisher
 	publisher *Publisher    // nil in a gap
@@ -84,7 +85,7 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 		return
 	}
 	if s.setup.lacksRoom(&g) {
-		p.Drop()
+		p.Drop(errTooManyTracks)
 		return
 	}
 	s.setup = s.setup.with(&g)
@@ -95,6 +96,7 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 	g.main = s.setup.isMain(&g)
 	if g.Media() {
 		g.Time = s.time.place(g.track(), g.Time)
+		s.meters.count(&g)
 	} else {
 		g.Time = s.time.last(g.track())
 	}

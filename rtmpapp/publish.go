@@ -83,7 +83,7 @@ func (c *connection) media(kind live.Kind, m wire.Message) error {
 	c.setReadDeadline(c.idleLimit())
 	var err error
 	if c.frames, err = live.ParseTags(c.frames[:0], kind, m.Time, m.Body); err != nil {
-		p.Drop()
+		p.Drop(err)
 		return nil
 	}
 	defer clear(c.frames) // the stream holds them for as long as it must
@@ -105,7 +105,7 @@ func (c *connection) idleLimit() time.Duration {
 func (c *connection) aggregate(m wire.Message) error {
 	list, err := wire.SplitAggregate(m)
 	if err != nil && c.publisher != nil {
-		c.publisher.Drop()
+		c.publisher.Drop(err)
 	}
 	for _, sub := range list {
 		if sub.Type == wire.TypeAggregate {
@@ -130,7 +130,7 @@ func (c *connection) data(m wire.Message) error {
 	}
 	f, err := live.ParseTag(live.KindData, m.Time, bytes.TrimPrefix(m.Body, setDataFrame))
 	if err != nil {
-		p.Drop()
+		p.Drop(err)
 		return nil
 	}
 	if f.Config {
