@@ -79,6 +79,7 @@ func (h *Hub) attach(ses *Session) error {
 func (h *Hub) bind(ses *Session, s *Stream) {
 	ses.stream = s
 	ses.counters.parent = &s.counters
+	s.app.begin(ses)
 	s.mu.Lock()
 	s.sessions[ses] = struct{}{}
 	s.countViewers(ses, 1)
@@ -98,7 +99,7 @@ func (h *Hub) streamFor(ses *Session) (*Stream, error) {
 		if err != nil {
 			return nil, err
 		}
-		s = newStream(h, ses.Key, &h.vhost(ses.Key.Vhost).counters, rules)
+		s = newStream(h, ses.Key, h.app(ses.Key), rules)
 		h.streams[ses.Key] = s
 	}
 	return s, nil
@@ -109,6 +110,7 @@ func (h *Hub) init() {
 		h.streams = make(map[Key]*Stream)
 		h.sessions = make(map[string]*Session)
 		h.vhosts = make(map[string]*vhost)
+		h.apps = make(map[appKey]*app)
 	}
 }
 

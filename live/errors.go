@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // The reasons for which a session is refused. They come wrapped in a [Refusal], whose description may be shown to the
@@ -65,4 +66,42 @@ func Description(err error) string {
 		}
 	}
 	return "the server could not serve this request"
+}
+
+// reasons are the words for the reasons of this package, which never change: programs compare them.
+var reasons = []struct {
+	err  error
+	word string
+}{
+	{ErrName, "name"},
+	{ErrApp, "app"},
+	{ErrBusy, "busy"},
+	{ErrNotFound, "not_found"},
+	{ErrDenied, "denied"},
+	{ErrUnauthorized, "unauthorized"},
+	{ErrGuard, "undecided"},
+	{ErrKicked, "kicked"},
+	{ErrReplaced, "replaced"},
+	{ErrClosing, "shutdown"},
+	{ErrRemoved, "app_removed"},
+	{ErrSlow, "slow"},
+	{ErrIdle, "idle"},
+	{ErrUnwatched, "unwatched"},
+	{ErrEnded, "ended"},
+	{ErrExpired, "expired"},
+	{ErrReloaded, "reloaded"},
+}
+
+// Reason returns one word for why a session was refused or has ended: "left" for a peer that left as it should, and
+// "failed" for what is no reason of this package, such as a connection that broke. There is a bounded number of words.
+func Reason(err error) string {
+	if err == nil || errors.Is(err, io.EOF) {
+		return "left"
+	}
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.word
+		}
+	}
+	return "failed"
 }

@@ -24,7 +24,9 @@ type Hub struct {
 	streams  map[Key]*Stream
 	sessions map[string]*Session
 	vhosts   map[string]*vhost
+	apps     map[appKey]*app
 	counters Counters
+	tally    tally
 	closed   bool
 	empty    chan struct{} // closed when a closed hub has lost its last session
 
@@ -204,7 +206,7 @@ func (h *Hub) refuse(ses *Session, err error) error {
 	if _, onAir := h.Stream(ses.Key); onAir { // else strangers could fill the list
 		h.faults.note(ses, err)
 	}
-	h.Policy().observe(Event{Type: EventRefuse, Time: time.Now(), Session: ses.Info(), Err: err})
+	h.observe(&Event{Type: EventRefuse, Time: time.Now(), Session: ses.Info(), Err: err})
 	return err
 }
 
@@ -228,7 +230,7 @@ func (h *Hub) tell(ses *Session, t EventType, err error) {
 	if t == EventUnpublish || t == EventStop {
 		e.Clients++ // it is off the list already
 	}
-	h.Policy().observe(e)
+	h.observe(&e)
 }
 
 // clients returns how many sessions the stream has.

@@ -18,6 +18,7 @@ type Stream struct {
 	key      Key
 	id       string
 	hub      *Hub
+	app      *app
 	counters Counters
 	began    time.Time
 	rules    atomic.Pointer[Rules]
@@ -38,17 +39,18 @@ type Stream struct {
 	unwatched unwatched
 }
 
-func newStream(h *Hub, key Key, parent *Counters, rules Rules) *Stream {
+func newStream(h *Hub, key Key, a *app, rules Rules) *Stream {
 	s := &Stream{
 		key:      key,
 		id:       "vid-" + newID(7),
 		hub:      h,
+		app:      a,
 		began:    time.Now(),
 		onAir:    make(chan struct{}),
 		sessions: make(map[*Session]struct{}),
 		feeds:    make(map[feedID]*Feed),
 	}
-	s.counters.parent = parent
+	s.counters.parent = &a.counters
 	s.rules.Store(&rules)
 	return s
 }
