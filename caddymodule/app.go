@@ -242,6 +242,7 @@ func (a *App) Start() error {
 		a.closeListeners()
 		return err
 	}
+	a.setViewerKey()
 	a.started = true
 	a.engine.activate(a)
 	for _, ln := range a.listeners {

@@ -89,10 +89,23 @@ type HLS struct {
 	// Window is how many segments a playlist lists. Default: 10.
 	Window int `json:"window,omitempty"`
 
-	// Sessions makes each viewer a client: asked for by the play rule, listed in the API and counted. Off serves plain
-	// files to everybody, which any cache can keep, and asks no rule. Default: true.
-	Sessions *bool `json:"sessions,omitempty"`
+	// Sessions says what a viewer is. `on` makes each a client: asked for by the play rule, listed in the API, counted and
+	// kickable, at URLs of its own. `cache` does so at the playlists only, and gives all viewers the same URLs of segments,
+	// signed and good for some minutes, which any cache may keep; what the cache sends is not counted. `off` serves plain
+	// files to everybody and asks no rule. Default: `on`.
+	Sessions string `json:"sessions,omitempty"`
 }
+
+// sessionKinds are the kinds of HLS's sessions by name.
+var sessionKinds = map[string]hls.Sessions{
+	"":      hls.SessionsOn,
+	"on":    hls.SessionsOn,
+	"cache": hls.SessionsCache,
+	"off":   hls.SessionsOff,
+}
+
+// open tells whether anybody may watch unasked.
+func (h *HLS) open() bool { return sessionKinds[h.Sessions] == hls.SessionsOff }
 
 // latencies are the profiles by name.
 var latencies = map[string]time.Duration{
@@ -150,7 +163,7 @@ func (a *Application) provision(ctx caddy.Context, logger *zap.Logger) error {
 	if err := a.HLS.check(); err != nil {
 		return err
 	}
-	if !*a.HLS.Sessions && a.Play.restricts() {
+	if a.HLS.open() && a.Play.restricts() {
 		return errors.New("hls sessions off serves everybody, so the play rule would not hold; remove one of the two")
 	}
 	return a.setRules()
@@ -220,8 +233,8 @@ func (h *HLS) check() error {
 	if h.Window == 0 {
 		h.Window = c.Window
 	}
-	if h.Sessions == nil {
-		h.Sessions = &c.Sessions
+	if _, ok := sessionKinds[h.Sessions]; !ok {
+		return fmt.Errorf("hls sessions %q is neither on, cache nor off", h.Sessions)
 	}
 	if h.Segment < caddy.Duration(time.Second) || h.Segment > caddy.Duration(time.Minute) {
 		return fmt.Errorf("an HLS segment of %s is not between 1s and 1m", time.Duration(h.Segment))

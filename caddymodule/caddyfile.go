@@ -81,7 +81,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //			hls {
 //				segment  <duration>
 //				window   <count>
-//				sessions on|off
+//				sessions on|cache|off
 //			}
 //		}
 //		vhost <name> [<alias...>] {
@@ -289,11 +289,10 @@ func (h *HLS) parseSessions(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&text) {
 		return d.ArgErr()
 	}
-	if text != "on" && text != "off" {
-		return d.Errf("%q is neither on nor off", text)
+	if _, ok := sessionKinds[text]; !ok {
+		return d.Errf("%q is neither on, cache nor off", text)
 	}
-	on := text == "on"
-	h.Sessions = &on
+	h.Sessions = text
 	return nil
 }
 

@@ -178,7 +178,7 @@ func TestAdaptErrors(t *testing.T) {
 		"hls unknown":                 {inApp("hls {\nfragment 2s\n}"), "5", `unknown hls option "fragment"`},
 		"hls window":                  {inApp("hls {\nwindow ten\n}"), "5", `"ten" is no number of segments`},
 		"hls window negative":         {inApp("hls {\nwindow -1\n}"), "5", "is no number of segments"},
-		"hls sessions":                {inApp("hls {\nsessions maybe\n}"), "5", `"maybe" is neither on nor off`},
+		"hls sessions":                {inApp("hls {\nsessions maybe\n}"), "5", `"maybe" is neither on, cache nor off`},
 		"hls segment":                 {inApp("hls {\nsegment 0\n}"), "5", "is no duration"},
 		"publish argument":            {inApp("publish all"), "4", "wrong argument count"},
 		"publish twice":               {inApp("publish\npublish"), "5", "publish stands twice"},

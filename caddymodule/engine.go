@@ -42,6 +42,8 @@ type engine struct {
 	opening  sync.Mutex
 	outbox   *outbox.Outbox
 
+	viewerKey sync.Once // done when hls has the key that it had before a restart
+
 	ended sync.Once
 
 	mu      sync.Mutex

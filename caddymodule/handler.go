@@ -181,7 +181,7 @@ func (e *engine) hlsConfig(k live.Key) hls.Config {
 	if app := a.application(k); app != nil {
 		c.Segment = time.Duration(app.HLS.Segment)
 		c.Window = app.HLS.Window
-		c.Sessions = *app.HLS.Sessions
+		c.Sessions = sessionKinds[app.HLS.Sessions]
 		c.AlwaysOn = a.wantsSegments()
 	}
 	return c

@@ -75,7 +75,7 @@ func (a *App) warnOfOpenHLS() {
 	}
 	for _, applications := range all {
 		for name, app := range applications {
-			if !*app.HLS.Sessions {
+			if app.HLS.open() {
 				a.logger.Warn("hls sessions off: viewers by HLS are files to anybody, and no hook is asked or told of them",
 					zap.String("app", name))
 			}

@@ -18,6 +18,7 @@ type channel struct {
 	key    live.Key
 	users  int // requests in progress; guarded by server.mu
 	config atomic.Pointer[Config]
+	signer *signer
 
 	mu         sync.Mutex
 	segmenters map[*variant]*segmenter
@@ -27,6 +28,7 @@ type channel struct {
 func newChannel(s *Server, k live.Key, c Config) *channel {
 	ch := &channel{server: s, key: k, segmenters: make(map[*variant]*segmenter), viewers: make(map[string]*viewer)}
 	ch.config.Store(&c)
+	ch.signer = newSigner(s.mint.Load(), k)
 	return ch
 }
 

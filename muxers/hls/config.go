@@ -10,12 +10,27 @@ type Config struct {
 	// Window is how many segments the playlist lists. As many again stay fetchable for players that are behind (RFC 8216,
 	// 6.2.2). Default 10, at least 3. A change holds from the next segment on.
 	Window int
-	// Sessions makes each viewer a session of the hub: asked for by the guard, listed, counted and kickable. Without, the
-	// objects are plain files for everybody, and no guard is asked.
-	Sessions bool
+	// Sessions says what a viewer is. Default SessionsOn. A change holds from the next request on.
+	Sessions Sessions
 	// AlwaysOn makes segments of a stream also while nobody watches; see Server.Keep.
 	AlwaysOn bool
 }
+
+// Sessions says what a viewer is to a Server.
+type Sessions uint8
+
+// The kinds of Sessions.
+const (
+	// SessionsOn makes each viewer a session of the hub: asked for by the guard, listed, counted to the byte and kickable.
+	// Every URL is the viewer's own, and good for nothing without its session.
+	SessionsOn Sessions = iota
+	// SessionsCache does the same at the playlists. The URLs of objects are the same for all viewers, signed and good for
+	// some minutes, so that any cache may keep what they lead to: what a cache sends is not counted, and a kicked viewer
+	// may fetch what its last playlist named.
+	SessionsCache
+	// SessionsOff serves plain files to everybody and asks no guard.
+	SessionsOff
+)
 
 // The bounds and defaults of Config.
 const (
@@ -27,7 +42,7 @@ const (
 
 // DefaultConfig returns what holds where nothing is configured: 10 segments of 2 s, with sessions.
 func DefaultConfig() Config {
-	return Config{Segment: defaultSegment, Window: defaultWindow, Sessions: true}
+	return Config{Segment: defaultSegment, Window: defaultWindow}
 }
 
 // normal returns c with defaults and bounds applied.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -16,8 +18,7 @@ type exchange struct {
 	config Config
 	began  func(r *http.Request, ses *live.Session)
 	target target
-	token  string // as the client says it
-	query  string // the rest of the query
+	query  query
 	w      http.ResponseWriter
 	r      *http.Request
 	viewer *viewer // who is answered; nil without sessions
@@ -34,7 +35,7 @@ func (x *exchange) serve() error {
 }
 
 func (x *exchange) serveEntry() error {
-	if x.config.Sessions && x.r.Method == http.MethodHead {
+	if x.counts() && x.r.Method == http.MethodHead {
 		return x.probe()
 	}
 	ch, err := x.enter()
@@ -50,7 +51,7 @@ func (x *exchange) serveEntry() error {
 		return err
 	}
 	o := content{contentType: contentType, cache: "no-store", body: p.multivariant(x.listURL())}
-	if !x.config.Sessions {
+	if !x.counts() {
 		o.cache, o.tag = "max-age=1", p.tag+"-m"
 	}
 	x.deliver(o)
@@ -73,9 +74,9 @@ func (x *exchange) probe() error {
 // enter returns the channel of a stream that is on air, to be released, and sets the viewer that has come.
 func (x *exchange) enter() (*channel, error) {
 	switch {
-	case !x.config.Sessions:
+	case !x.counts():
 		return x.enterOpenly()
-	case x.server.mint.valid(x.target.key, x.token):
+	case fresh(x.query.token, time.Now()) && x.mint().valid(x.target.key, x.query.token):
 		return x.comeBack()
 	}
 	v := newViewer("")
@@ -87,7 +88,7 @@ func (x *exchange) enter() (*channel, error) {
 		v.end(absent, err)
 		return nil, err
 	}
-	v.token = x.server.mint.token(x.target.key, v.ses.ID)
+	v.token = x.mint().token(x.target.key, v.ses.ID, time.Now().Add(tokenLife))
 	x.viewer = ch.add(v)
 	if err := ch.keep(v); err != nil {
 		x.server.release(ch)
@@ -96,13 +97,14 @@ func (x *exchange) enter() (*channel, error) {
 	return ch, nil
 }
 
-// comeBack is enter for a viewer that brings a token.
+// comeBack is enter for a viewer that brings a token. The guard is not asked before the stream is on air: a player that is
+// told to log in while its publisher is away gives up.
 func (x *exchange) comeBack() (*channel, error) {
-	ch, err := x.open()
+	ch, err := x.enterOpenly()
 	if err != nil {
 		return nil, err
 	}
-	if x.viewer, err = ch.revive(x.r.Context(), x.token, x.request(), x.patience()); err != nil {
+	if x.viewer, err = ch.revive(x.r.Context(), x.query.token, x.request(), x.patience()); err != nil {
 		x.server.release(ch)
 		return nil, err
 	}
@@ -150,7 +152,7 @@ func (x *exchange) onAir() bool {
 // request returns what the viewer asks for, as guards see it.
 func (x *exchange) request() live.Request {
 	req := httplive.Request(x.r, live.ProtocolHLS, x.target.key)
-	req.Query = x.query
+	req.Query = x.query.rest
 	return req
 }
 
@@ -182,12 +184,12 @@ func (x *exchange) await(ch *channel) (*playlist, error) {
 func (x *exchange) listURL() string {
 	u := x.target.folder + x.target.variant.playlist + x.context()
 	switch {
-	case x.query == "":
+	case x.query.rest == "":
 		return u
 	case x.viewer == nil:
-		return u + "?" + x.query
+		return u + "?" + x.query.rest
 	}
-	return u + "&" + x.query
+	return u + "&" + x.query.rest
 }
 
 // context returns the query that carries the viewer's token.
@@ -200,20 +202,34 @@ func (x *exchange) context() string {
 
 // objectQuery returns the query of a segment's URL: the viewer's token, and the vhost if the host does not say it.
 func (x *exchange) objectQuery() string {
-	q := x.context()
-	if live.NamedVhost(x.query) == "" {
-		return q
+	q, vhost := x.context(), x.vhostQuery()
+	if q == "" && vhost != "" {
+		return "?" + vhost[1:]
 	}
-	vhost := "vhost=" + url.QueryEscape(x.target.key.Vhost)
-	if q == "" {
-		return "?" + vhost
+	return q + vhost
+}
+
+// vhostQuery returns what says the vhost, behind another query, if the host does not; else nothing.
+func (x *exchange) vhostQuery() string {
+	if live.NamedVhost(x.query.rest) == "" {
+		return ""
 	}
-	return q + "&" + vhost
+	return "&vhost=" + url.QueryEscape(x.target.key.Vhost)
+}
+
+// text returns a media playlist with the URLs that are its viewer's.
+func (x *exchange) text(ch *channel, p *playlist) []byte {
+	if x.config.Sessions != SessionsCache {
+		return p.text(x.objectQuery())
+	}
+	// Who has an old playlist may fetch what it names for as long as it plays, and a moment more.
+	life := 3*p.window() + time.Minute
+	return ch.signer.sign(p.text(""), x.objectQuery(), x.vhostQuery(), life, time.Now())
 }
 
 func (x *exchange) serveList() error {
 	ch := x.server.find(x.target.key)
-	if x.config.Sessions {
+	if x.counts() {
 		var err error
 		if ch, err = x.admitList(ch); err != nil {
 			return err
@@ -228,8 +244,8 @@ func (x *exchange) serveList() error {
 	if err != nil {
 		return err
 	}
-	o := content{contentType: contentType, tag: p.tag, cache: "max-age=1", body: p.text(x.objectQuery())}
-	if x.config.Sessions {
+	o := content{contentType: contentType, tag: p.tag, cache: "max-age=1", body: x.text(ch, p)}
+	if x.counts() {
 		o.cache = "private, no-cache"
 	}
 	x.deliver(o)
@@ -249,10 +265,26 @@ func (x *exchange) serveObject() error {
 	if s == nil {
 		return errNoFile
 	}
-	o := content{contentType: x.target.variant.contentType, tag: s.name, cache: "max-age=3600, immutable", body: s.body}
-	if x.config.Sessions {
-		o.cache = "private, " + o.cache
-	}
+	o := content{contentType: x.target.variant.contentType, tag: s.name, cache: x.objectCache(), body: s.body}
 	x.deliver(o)
 	return nil
 }
+
+// objectCache returns the Cache-Control of an object: whoever may keep it, may for as long as its URL is good.
+func (x *exchange) objectCache() string {
+	switch {
+	case x.viewer != nil:
+		return "private, max-age=3600, immutable"
+	case x.counts():
+		date, _, _ := strings.Cut(x.query.signature, ".")
+		end, _ := until(date)
+		return "public, max-age=" + strconv.FormatInt(end.Unix()-time.Now().Unix(), 10) + ", immutable"
+	}
+	return "public, max-age=3600, immutable"
+}
+
+// counts tells whether there are viewers.
+func (x *exchange) counts() bool { return x.config.Sessions != SessionsOff }
+
+// mint returns what makes tokens and signatures.
+func (x *exchange) mint() *mint { return x.server.mint.Load() }

@@ -45,8 +45,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	t.key.Vhost = httplive.Vhost(r)
 	t.key = h.Server.hub.Resolve(t.key)
-	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r}
-	x.token, x.query = splitQuery(r.URL.RawQuery)
+	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r, query: parseQuery(r.URL.RawQuery)}
 	return x.serve()
 }
 
@@ -61,4 +60,7 @@ var (
 	errNoFile    = live.Refuse(live.ErrNotFound, "there is no such file")
 	errNotOnAir  = live.Refuse(live.ErrNotFound, "the stream is not on air")
 	errNoSession = live.Refuse(live.ErrDenied, "there is no session behind this URL; begin with the stream's entry playlist")
+
+	errNoSignature  = live.Refuse(live.ErrDenied, "this URL has no valid signature; take the one of the playlist")
+	errOldSignature = live.Refuse(live.ErrDenied, "this URL has expired; take the one of the playlist")
 )

@@ -73,7 +73,7 @@ func TestSegmentsOutliveTheirPlaylist(t *testing.T) {
 
 // Who comes before the first segment is finished, or before the publisher, waits.
 func TestWait(t *testing.T) {
-	for _, sessions := range []bool{true, false} {
+	for _, sessions := range []Sessions{SessionsOn, SessionsCache, SessionsOff} {
 		inBubble(t, func(s *site) {
 			s.config.Sessions = sessions
 			go func() {
@@ -186,7 +186,7 @@ func TestHTTP(t *testing.T) {
 // Without sessions the objects are plain files with the same names for all.
 func TestOpenly(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.config.Sessions = false
+		s.config.Sessions = SessionsOff
 		s.publish(20)
 		sleep(5 * time.Second)
 		if a, b := s.enter(""), s.enter(""); a != b || a != folder+"media.m3u8" {
@@ -195,7 +195,7 @@ func TestOpenly(t *testing.T) {
 		p := s.media(folder + "media.m3u8")
 		s.ok(folder + p.Segments[0].URI)
 		w := s.get(folder + p.Segments[0].URI)
-		if got := w.Header().Get("Cache-Control"); got != "max-age=3600, immutable" || strings.Contains(p.Segments[0].URI, "?") {
+		if got := w.Header().Get("Cache-Control"); got != "public, max-age=3600, immutable" || strings.Contains(p.Segments[0].URI, "?") {
 			s.Errorf("%s: %s", p.Segments[0].URI, got)
 		}
 		if s.told() != "" || len(s.asked) != 0 {
@@ -242,7 +242,7 @@ func TestClose(t *testing.T) {
 		s.status(media, http.StatusServiceUnavailable)
 		s.status(folder+"abc-1.ts", http.StatusNotFound)
 		s.status(folder+"index.m3u8", http.StatusServiceUnavailable)
-		s.config.Sessions = false
+		s.config.Sessions = SessionsOff
 		s.status(folder+"index.m3u8", http.StatusServiceUnavailable)
 		if n := len(s.hub.Snapshot().Sessions); n != 1 {
 			s.Errorf("%d sessions", n)

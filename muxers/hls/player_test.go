@@ -93,23 +93,25 @@ func FuzzRequest(f *testing.F) {
 	f.Add("/live/demo.m3u8", "hls_ctx=a.b&key=1")
 	f.Add("/live/demo/media.m3u8", "_HLS_skip=YES&a=b&&=&hls_ctx")
 	f.Add("/live/demo/abc-1.ts", "\x00")
+	f.Add("/live/demo/abc-1.ts", "hls_sig=1.b&vhost=a")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		target, ok := parseTarget(path)
 		if ok && target.variant == nil {
 			t.Errorf("%q has no variant", path)
 		}
-		token, rest := splitQuery(query)
-		if strings.ContainsAny(rest, " \r\n\x00") || strings.HasPrefix(rest, "&") {
-			t.Errorf("%q leaves %q", query, rest)
+		q := parseQuery(query)
+		if strings.ContainsAny(q.rest, " \r\n\x00") || strings.HasPrefix(q.rest, "&") {
+			t.Errorf("%q leaves %q", query, q.rest)
 		}
-		if (mint{[]byte("key")}).valid(live.Key{}, token) {
-			t.Errorf("%q is valid", token)
+		m := &mint{[]byte("key")}
+		if m.valid(live.Key{}, q.token) || m.signed(live.Key{}, "a.ts", q.signature) {
+			t.Errorf("%q is valid", query)
 		}
 	})
 }
 
 // served returns a site on which a viewer of a stream of about 2.5 Mbit/s plays, its media playlist and a segment.
-func served(b *testing.B, sessions bool) (handler *Handler, media, segment string) {
+func served(b *testing.B, sessions Sessions) (handler *Handler, media, segment string) {
 	b.Helper()
 	hub := new(live.Hub)
 	server := NewServer(hub)
@@ -132,9 +134,8 @@ func served(b *testing.B, sessions bool) (handler *Handler, media, segment strin
 }
 
 func BenchmarkServe(b *testing.B) {
-	for _, sessions := range []bool{true, false} {
+	for name, sessions := range map[string]Sessions{"on": SessionsOn, "cache": SessionsCache, "off": SessionsOff} {
 		handler, media, segment := served(b, sessions)
-		name := map[bool]string{true: "sessions", false: "openly"}[sessions]
 		for what, path := range map[string]string{"playlist": media, "segment": segment} {
 			b.Run(what+" "+name, func(b *testing.B) {
 				r := httptest.NewRequest(http.MethodGet, path, nil)

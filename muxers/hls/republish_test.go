@@ -182,7 +182,7 @@ func TestReconfigure(t *testing.T) {
 		if n := len(s.media(media).Segments); n != 5 { // the log holds no more
 			s.Errorf("%d segments", n)
 		}
-		s.config = Config{Window: 4, Segment: 6 * time.Second, Sessions: true}
+		s.config = Config{Window: 4, Segment: 6 * time.Second}
 		s.ok(media)
 		sleep(4 * time.Second)
 		m := s.media(media)

@@ -1,12 +1,13 @@
 package hls
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"maps"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -24,7 +25,7 @@ type Server struct {
 
 	hub     *live.Hub
 	start   string // names this start in file names
-	mint    mint
+	mint    atomic.Pointer[mint]
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -34,20 +35,23 @@ type Server struct {
 	floor    int64 // no number at or above it was given out
 }
 
-// NewServer returns a server for the streams of hub. The caller must Close it.
+// NewServer returns a server for the streams of hub, with a key of its own; see SetKey. The caller must Close it.
 func NewServer(hub *live.Hub) *Server {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
 	s := &Server{
 		hub:      hub,
 		start:    strconv.FormatInt(time.Now().UnixMilli(), 36),
-		mint:     mint{key},
 		channels: make(map[live.Key]*channel),
 	}
+	s.mint.Store(newMint())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.running.Go(s.sweep)
 	return s
 }
+
+// SetKey sets the secret with which the server makes the URLs of viewers; 32 random bytes are a good one. With the same key
+// after a restart, or on another server, a viewer goes on at its URLs, once the guard has agreed again. It is to be called
+// before the first request: URLs that were made with another key open nothing any more.
+func (s *Server) SetKey(key []byte) { s.mint.Store(&mint{bytes.Clone(key)}) }
 
 // Close ends all segmenters and sessions, and waits until they have ended. Requests that come later find nothing.
 func (s *Server) Close() {

@@ -58,22 +58,30 @@ func isSegmentName(file, ending string) bool {
 		strings.Trim(start, "0123456789abcdefghijklmnopqrstuvwxyz") == "" && strings.Trim(number, "0123456789") == ""
 }
 
-// splitQuery takes the viewer's token out of a raw query and returns what is left for guards, without what could not
-// stand in a playlist and what belongs to the protocol.
-func splitQuery(raw string) (token, rest string) {
+// A query is what follows the path of an URL.
+type query struct {
+	token     string // the viewer's, as the client says it
+	signature string // of an object, as the client says it
+	rest      string // for guards, without what could not stand in a playlist and what belongs to the protocol
+}
+
+// parseQuery takes a raw query apart.
+func parseQuery(raw string) (q query) {
 	for raw != "" {
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")
 		name, value, _ := strings.Cut(pair, "=")
 		switch {
 		case name == contextParam:
-			token = value
+			q.token = value
+		case name == signatureParam:
+			q.signature = value
 		case pair == "", strings.HasPrefix(name, "_HLS_"), strings.ContainsFunc(pair, func(c rune) bool { return c <= ' ' || c > '~' }):
-		case rest == "":
-			rest = pair
+		case q.rest == "":
+			q.rest = pair
 		default:
-			rest += "&" + pair
+			q.rest += "&" + pair
 		}
 	}
-	return token, rest
+	return q
 }

@@ -13,7 +13,7 @@ import (
 // A player that names a vhost in its first URL gets everything of that vhost, whatever its host, and its token opens
 // nothing of another vhost's stream of the same name.
 func TestVhosts(t *testing.T) {
-	for _, sessions := range []bool{true, false} {
+	for _, sessions := range []Sessions{SessionsOn, SessionsCache, SessionsOff} {
 		inBubble(t, func(s *site) {
 			s.config.Sessions = sessions
 			s.publish(30)
@@ -34,7 +34,7 @@ func TestVhosts(t *testing.T) {
 					s.ok(folder + seg.URI)
 				}
 				// The token with another vhost, and with none, which is the default one.
-				if sessions {
+				if sessions != SessionsOff {
 					token, _, _ := strings.Cut(segments[0].URI, "&vhost=")
 					s.status(folder+token, http.StatusForbidden)
 					s.status(folder+token+"&vhost=other.example", http.StatusForbidden)
@@ -42,7 +42,7 @@ func TestVhosts(t *testing.T) {
 					s.status(list, http.StatusForbidden)
 				}
 			}
-			if !sessions {
+			if sessions == SessionsOff {
 				return
 			}
 			for _, v := range s.viewers() {
