@@ -92,6 +92,10 @@ func (h *Hub) streamFor(ses *Session) (*Stream, error) {
 	if h.closed {
 		return nil, Refuse(ErrClosing, "the server is shutting down")
 	}
+	// Checked again, since the guard took its time and may have named another stream.
+	if err := h.checkBans(&ses.Request); err != nil {
+		return nil, err
+	}
 	h.init()
 	s := h.streams[ses.Key]
 	if s == nil {

@@ -16,6 +16,7 @@ var (
 	ErrDenied       = errors.New("not allowed")
 	ErrUnauthorized = errors.New("not authenticated")
 	ErrGuard        = errors.New("could not be decided")
+	ErrBanned       = fmt.Errorf("%w: banned", ErrDenied)
 )
 
 // The reasons for which a session is ended from this side.

@@ -6,3 +6,6 @@ func LogLen(s *Stream) int {
 	defer s.mu.Unlock()
 	return int(s.log.next - s.log.first)
 }
+
+// MaxBans is how many bans there may be.
+const MaxBans = maxBans

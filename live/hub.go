@@ -25,6 +25,7 @@ type Hub struct {
 	sessions map[string]*Session
 	vhosts   map[string]*vhost
 	apps     map[appKey]*app
+	bans     map[banScope]Ban // those that are over may be among them
 	counters Counters
 	tally    tally
 	closed   bool
@@ -180,6 +181,9 @@ func (h *Hub) open(ctx context.Context, req Request, check func(*Session, Rules)
 		}
 		rules, err := p.rules(req.Key)
 		if err != nil {
+			return err
+		}
+		if err := h.CheckBans(&ses.Request); err != nil {
 			return err
 		}
 		if err := check(ses, rules); err != nil {

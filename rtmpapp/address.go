@@ -33,21 +33,6 @@ func remoteOf(conn net.Conn, listener net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// originBits is how much of an IPv6 address counts as one origin. A subscriber is given a /64 at least (RFC 6177, and
-// SLAAC needs one), in which he may take as many addresses as he likes: to count those would bound nobody.
-const originBits = 64
-
-// originOf returns what a peer's connections are counted by: an IPv4 address, or the /64 of an IPv6 address. Peers whose
-// address is not known share the zero origin.
-func originOf(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = originBits
-	}
-	p, _ := a.WithZone("").Prefix(bits) // fails for an invalid address alone
-	return p
-}
-
 // text renders an address for the log. A connection that has failed may have none.
 func text(a net.Addr) string {
 	if a == nil {

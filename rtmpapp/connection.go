@@ -117,7 +117,7 @@ func (c *connection) takeSeat() (err error) {
 	if c.request.Remote == loopback {
 		return nil // by a Unix socket: everybody behind it would count as one
 	}
-	c.seat, err = c.server.quota.take(originOf(c.request.Remote.Addr()), c.limits)
+	c.seat, err = c.server.quota.take(live.OriginOf(c.request.Remote.Addr()), c.limits)
 	return err
 }
 

@@ -25,6 +25,12 @@ type exchange struct {
 }
 
 func (x *exchange) serve() error {
+	if !x.config.Sessions {
+		req := x.request()
+		if err := x.server.hub.CheckBans(&req); err != nil {
+			return err
+		}
+	}
 	switch x.target.kind {
 	case entry:
 		return x.serveEntry()
