@@ -18,7 +18,9 @@ import (
 //	GET    /api/v1/vhosts/[{id}]     vhosts that have had a client
 //	GET    /api/v1/streams/[{id}]    streams that have a client      ?start=0&count=10
 //	GET    /api/v1/clients/[{id}]    publishers and viewers          ?start=0&count=10
-//	DELETE /api/v1/clients/{id}      ends a client's session
+//	DELETE /api/v1/clients/{id}      ends a client's session         ?ban=10m&by=address,stream keeps its like out
+//	GET    /api/v1/bans/[{id}]       who is kept out                 ?start=0&count=10
+//	DELETE /api/v1/bans/{id}         lets them in again
 //
 // It looks at the whole path of a request, so a prefix must not have been stripped; the last slash may be missing. Other
 // paths are 404, as text. What goes wrong with an object is SRS's {"code":N} with status 200.
@@ -105,6 +107,7 @@ var (
 		"/api/v1/vhosts":  (*API).vhosts,
 		"/api/v1/streams": (*API).streams,
 		"/api/v1/clients": (*API).clients,
+		"/api/v1/bans":    (*API).bans,
 	}
 )
 

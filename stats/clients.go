@@ -44,7 +44,7 @@ type clientRow struct {
 
 func (a *API) clients(r *request) (any, error) {
 	if r.method == http.MethodDelete {
-		return a.kick(r.id)
+		return a.kick(r.id, r.query)
 	}
 	if r.readOnly() != nil {
 		return nil, notAllowed("GET, HEAD, DELETE, OPTIONS")
@@ -63,14 +63,6 @@ func (a *API) clients(r *request) (any, error) {
 		rows = append(rows, v.clientRow(&list[i]))
 	}
 	return clientsBody{a.envelope(), len(v.Sessions), rows}, nil
-}
-
-// kick ends a session. Its protocol closes the connection a moment after the answer.
-func (a *API) kick(id string) (any, error) {
-	if !a.Hub.Kick(id) {
-		return nil, codeClientNotFound
-	}
-	return a.envelope(), nil
 }
 
 func (v *view) clientRow(info *live.SessionInfo) clientRow {

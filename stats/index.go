@@ -20,6 +20,7 @@ type v1URLs struct {
 	Vhosts    string `json:"vhosts"`
 	Streams   string `json:"streams"`
 	Clients   string `json:"clients"`
+	Bans      string `json:"bans"`
 }
 
 func (a *API) root(*request) (any, error) {
@@ -33,6 +34,7 @@ func (a *API) index(*request) (any, error) {
 		Vhosts:    "the vhosts, or /{id} for one",
 		Streams:   "the streams, or /{id} for one; start and count select a page",
 		Clients:   "the clients, or /{id} for one, which DELETE ends; start and count select a page",
+		Bans:      "who is kept out, or /{id} for one ban, which DELETE lifts; start and count select a page",
 	}}, nil
 }
 

@@ -33,12 +33,15 @@ type dataBody struct {
 // A code is an error of SRS's API. It is told in the body of an answer with status 200.
 type code int
 
-// The codes that this API uses, with SRS's numbers.
+// The codes that this API uses, with SRS's numbers. Those that SRS has not are of the range that it leaves to others.
 const (
+	codeParameter      code = 1063
 	codeVhostNotFound  code = 2014
 	codeStreamNotFound code = 2048
 	codeClientNotFound code = 2049
 	codeCallback       code = 4058
+	codeBanNotFound    code = 9049
+	codeTooManyBans    code = 9050
 )
 
 func (c code) Error() string { return fmt.Sprintf("code %d", int(c)) }
