@@ -117,6 +117,7 @@ func TestBanIsLifted(t *testing.T) {
 	equal(t, "the first", h.LiftBan(first.ID), false)
 	_, err = admitFrom(t, h, "::ffff:203.0.113.1")
 	isErr(t, "banned", err, live.ErrBanned)
+	equal(t, "word", live.Reason(err), "banned")
 	equal(t, "the second", h.LiftBan(second.ID), true)
 	_, err = admitFrom(t, h, "203.0.113.1")
 	isErr(t, "lifted", err, nil)

@@ -78,6 +78,7 @@ var reasons = []struct {
 	{ErrApp, "app"},
 	{ErrBusy, "busy"},
 	{ErrNotFound, "not_found"},
+	{ErrBanned, "banned"}, // which is ErrDenied too
 	{ErrDenied, "denied"},
 	{ErrUnauthorized, "unauthorized"},
 	{ErrGuard, "undecided"},
