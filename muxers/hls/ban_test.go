@@ -12,7 +12,7 @@ import (
 
 // A banned address is refused at every object, whether there are sessions or not, until the ban is over.
 func TestBan(t *testing.T) {
-	for name, sessions := range map[string]bool{"sessions": true, "no sessions": false} {
+	for name, sessions := range map[string]Sessions{"on": SessionsOn, "cache": SessionsCache, "off": SessionsOff} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(s *site) {
 				s.config.Sessions = sessions
@@ -31,7 +31,7 @@ func TestBan(t *testing.T) {
 					s.Fatal(err)
 				}
 				gone := http.StatusForbidden
-				if sessions {
+				if sessions == SessionsOn {
 					gone = http.StatusNotFound // as for everybody who was kicked
 				}
 				s.status(media, gone)

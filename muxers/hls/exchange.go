@@ -25,7 +25,7 @@ type exchange struct {
 }
 
 func (x *exchange) serve() error {
-	if !x.config.Sessions {
+	if x.config.Sessions != SessionsOn { // then there may be no session that the hub could end
 		req := x.request()
 		if err := x.server.hub.CheckBans(&req); err != nil {
 			return err
