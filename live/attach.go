@@ -163,6 +163,7 @@ func (s *Stream) drop(ses *Session) (was, over bool) {
 	if _, was = s.sessions[ses]; !was {
 		return false, false
 	}
+	s.setAway(ses, false)
 	delete(s.sessions, ses)
 	defer s.countViewers(ses, -1)
 	if p := s.publisher; p != nil && p.session == ses {

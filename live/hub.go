@@ -237,11 +237,11 @@ func (h *Hub) tell(ses *Session, t EventType, err error) {
 	h.observe(&e)
 }
 
-// clients returns how many sessions the stream has.
+// clients returns how many sessions the stream has that are not away.
 func (s *Stream) clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sessions)
+	return s.present()
 }
 
 // Disconnect tells the observer that the connection ended on which req was made, the last of its requests, with its key

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -75,6 +76,7 @@ type Session struct {
 	grant    Grant
 	began    time.Time
 	counters Counters
+	away     atomic.Bool // changed under the stream's lock
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 }

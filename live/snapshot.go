@@ -26,7 +26,7 @@ type StreamInfo struct {
 	Totals    Totals
 	Setup     *Setup
 	Tracks    []TrackInfo  // those of Setup
-	Sessions  int          // publisher and viewers
+	Sessions  int          // publisher and viewers, but those that are away
 	Publisher *SessionInfo // nil while nobody publishes
 	Fault     *Fault       // the last of this name, nil if nothing went wrong
 }
@@ -82,7 +82,7 @@ func (s *Stream) info() StreamInfo {
 		Totals:   s.counters.Totals(),
 		Setup:    s.setup,
 		Tracks:   s.meters.info(s.setup),
-		Sessions: len(s.sessions),
+		Sessions: s.present(),
 	}
 	if s.publisher != nil {
 		p := s.publisher.session.Info()
@@ -109,9 +109,9 @@ func (h *Hub) Snapshot() Snapshot {
 // Totals returns what all sessions have counted since the start.
 func (h *Hub) Totals() Totals { return h.counters.Totals() }
 
-// Sessions returns the sessions that there are now, by their ids.
+// Sessions returns the sessions that there are now, by their ids, but those that are away.
 func (h *Hub) Sessions() []*Session {
-	list := h.sessionList()
+	list := h.presentList()
 	slices.SortFunc(list, func(a, b *Session) int { return strings.Compare(a.ID, b.ID) })
 	return list
 }
@@ -132,7 +132,7 @@ func (h *Hub) Streams() []*Stream {
 }
 
 // Vhosts returns the vhosts that have had a session, by their names.
-func (h *Hub) Vhosts() []VhostInfo { return h.vhostInfos(h.sessionList(), h.streamList()) }
+func (h *Hub) Vhosts() []VhostInfo { return h.vhostInfos(h.presentList(), h.streamList()) }
 
 func (h *Hub) vhostInfos(sessions []*Session, streams []*Stream) []VhostInfo {
 	h.mu.Lock()
@@ -176,3 +176,6 @@ func (h *Hub) sessionList() []*Session {
 	defer h.mu.Unlock()
 	return slices.Collect(maps.Values(h.sessions))
 }
+
+// presentList is sessionList without those that are away.
+func (h *Hub) presentList() []*Session { return slices.DeleteFunc(h.sessionList(), (*Session).Away) }

@@ -35,6 +35,7 @@ type Stream struct {
 	publisher *Publisher    // nil in a gap
 	gap       *time.Timer   // ends the stream if no publisher comes back
 	sessions  map[*Session]struct{}
+	away      int // of the sessions
 	feeds     map[feedID]*Feed
 	unwatched unwatched
 }

@@ -8,7 +8,7 @@ import (
 // A Count is how often something has happened to sessions of one kind since the hub was made. A refusal of a viewer that
 // waited in vain for a publisher is no EventRefuse: it was admitted, and ends with the reason "not_found".
 type Count struct {
-	Event    EventType // EventPublish, EventUnpublish, EventPlay, EventStop or EventRefuse
+	Event    EventType // EventPublish, EventUnpublish, EventPlay, EventStop, EventRefuse or EventAway
 	Protocol string
 	Reason   string // as Reason has it, of an end or a refusal; else empty
 	N        int64
@@ -27,16 +27,21 @@ func (t *tally) add(e *Event) {
 	case EventUnpublish, EventStop, EventRefuse:
 		c.Reason = Reason(e.Err)
 	}
+	t.addTo(c, 1)
+}
+
+// addTo adds n to the count that is like c.
+func (t *tally) addTo(c Count, n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.n == nil {
 		t.n = make(map[Count]int64)
 	}
-	t.n[c]++
+	t.n[c] += n
 }
 
 // Tally returns what has been counted, in no order, all at one moment: so the sessions there are of a kind are those that
-// have begun less those that have ended.
+// have begun less those that have ended, and viewers are fewer by those that are away.
 func (h *Hub) Tally() []Count {
 	h.tally.mu.Lock()
 	n := maps.Clone(h.tally.n)

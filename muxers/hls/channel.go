@@ -167,8 +167,8 @@ func (ch *channel) list() []*viewer {
 	return slices.Collect(maps.Values(ch.viewers))
 }
 
-// patience returns how long a viewer may be silent: two target durations and 5 s, less the time between two sweeps.
-func (ch *channel) patience() time.Duration {
+// target returns the longest target duration of the channel's playlists.
+func (ch *channel) target() time.Duration {
 	target := ch.config.Load().Segment
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -177,7 +177,7 @@ func (ch *channel) patience() time.Duration {
 			target = max(target, time.Duration(p.target)*time.Second)
 		}
 	}
-	return 2*target + 5*time.Second - sweepEvery
+	return target
 }
 
 // sweep removes what is stale, and tells whether nothing is left.
@@ -193,19 +193,31 @@ func (ch *channel) sweep(now time.Time) (empty bool) {
 	})
 	rest := len(ch.segmenters) > 0
 	ch.mu.Unlock()
-	patience := ch.patience()
+	ch.sweepViewers(now, rest)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	maps.DeleteFunc(ch.viewers, func(_ string, v *viewer) bool { return v.look() == kicked && v.idle(now) > kickedFor })
+	return !rest && len(ch.viewers) == 0
+}
+
+// sweepViewers looks after who has fallen silent: a viewer that has missed a playlist, as one that has begun anew under
+// another token, counts no more after a target duration and a half, and has gone after two and 5 s. rest says that there
+// is something left to fetch.
+func (ch *channel) sweepViewers(now time.Time, rest bool) {
+	target := ch.target()
+	patience := 2*target + 5*time.Second - sweepEvery
 	for _, v := range ch.list() {
 		if s := v.stream(); s != nil && s.Err() != nil {
 			v.end(drained, live.ErrEnded)
 		}
 		if v.expired(now, patience, rest) {
 			ch.remove(v, nil)
+			continue
+		}
+		if away := v.idle(now) > target*3/2; away != v.away.Load() {
+			v.setAway(away)
 		}
 	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	maps.DeleteFunc(ch.viewers, func(_ string, v *viewer) bool { return v.look() == kicked && v.idle(now) > kickedFor })
-	return !rest && len(ch.viewers) == 0
 }
 
 // expired tells whether a viewer is to be removed. rest says that there is something left to fetch.

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// sweepEvery is how often a server looks for what is stale.
-const sweepEvery = time.Second
+// sweepEvery is how often a server looks for what is stale, and for viewers that are.
+const sweepEvery = time.Second / 2
 
 // A Server makes segments and keeps viewers. It outlives configurations, so that a reload neither interrupts a stream
 // nor renumbers it: keep it where the Hub is kept. Its memory is that of the windows of what is being watched.

@@ -130,10 +130,10 @@ func TestSessionsChange(t *testing.T) {
 			s.ok(folder + old)
 			old = s.uris(media)[0]
 			s.ok(folder + old)
+			if v := s.viewers(); len(v) != 1 || v[0].ID != id {
+				s.Errorf("viewers: %+v", v)
+			}
 			sleep(2 * time.Second)
-		}
-		if v := s.viewers(); len(v) != 1 || v[0].ID != id { // the last change was two seconds ago
-			s.Errorf("viewers: %+v", v)
 		}
 	})
 }

@@ -21,6 +21,7 @@ type viewer struct {
 
 	last    atomic.Int64 // when it was seen last, in Unix nanoseconds
 	waiting atomic.Int32 // requests that wait, which keep it alive
+	away    atomic.Bool  // it was silent for so long that it counts no more
 
 	mu     sync.Mutex
 	ses    *live.Session // the newest; nil before the first
@@ -44,7 +45,23 @@ func newViewer(token string) *viewer {
 	return v
 }
 
-func (v *viewer) touch() { v.last.Store(time.Now().UnixNano()) }
+// touch notes that the viewer was seen. Who was away is back.
+func (v *viewer) touch() {
+	v.last.Store(time.Now().UnixNano())
+	if v.away.Load() {
+		v.setAway(false)
+	}
+}
+
+// setAway says whether the viewer counts.
+func (v *viewer) setAway(away bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.away.Store(away)
+	if v.state == present {
+		v.ses.SetAway(away)
+	}
+}
 
 // idle returns for how long the viewer was not seen.
 func (v *viewer) idle(now time.Time) time.Duration {
@@ -97,6 +114,7 @@ func (v *viewer) ask(ctx context.Context, hub *live.Hub, req live.Request, wait 
 	}
 	v.mu.Lock()
 	v.ses, v.cancel, v.state = ses, cancel, present
+	v.away.Store(false)
 	v.mu.Unlock()
 	v.touch()
 	// The hub must not wait for the next sweep when it wants the session to end.
