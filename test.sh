@@ -43,6 +43,7 @@ missing() {
 	while read -r package tool; do
 		command -v "$tool" >/dev/null || echo "$package"
 	done <<-END
+		chromium chromium
 		curl curl
 		ffmpeg ffmpeg
 		ffmpeg ffplay
@@ -52,7 +53,9 @@ missing() {
 		gstreamer1.0-tools gst-inspect-1.0
 		gstreamer1.0-tools gst-launch-1.0
 		jq jq
+		libnss3-tools certutil
 		nodejs node
+		npm npm
 		obs-studio obs
 		python3 python3
 		rtmpdump rtmpdump

@@ -13,17 +13,23 @@ import (
 
 // What TestMain makes for all tests.
 var (
-	caddyBin  string                 // the caddy under test
-	layer4Bin func() (string, error) // one with layer4, built when it is asked for
-	pebbleBin func() (string, error) // the folder of an ACME authority's programs, likewise
-	example   string                 // the repository's Caddyfile.example
-	film      *movie                 // H.264 with B-frames, and AAC
-	hevcFilm  func() (*movie, error) // the same in HEVC, made when a test asks for it
-	trust     string                 // the library that testdata/trust.c makes
+	caddyBin    string                    // the caddy under test
+	layer4Bin   func() (string, error)    // one with layer4, built when it is asked for
+	pebbleBin   func() (string, error)    // the folder of an ACME authority's programs, likewise
+	theChromium func() (*chromium, error) // one for all tests, likewise
+	example     string                    // the repository's Caddyfile.example
+	film        *movie                    // H.264 with B-frames, and AAC
+	hevcFilm    func() (*movie, error)    // the same in HEVC, made when a test asks for it
+	trust       string                    // the library that testdata/trust.c makes
 )
 
+// chromiumStarted is theChromium once it was asked for.
+var chromiumStarted *chromium
+
 // tools are what the tests call.
-var tools = []string{"cc", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "obs", "rtmpdump", "vlc", "Xvfb"}
+var tools = []string{
+	"cc", "certutil", "chromium", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "npm", "obs", "rtmpdump", "vlc", "Xvfb",
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -46,6 +52,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer func() {
+		if chromiumStarted != nil {
+			chromiumStarted.close()
+		}
+	}()
 	return m.Run()
 }
 
@@ -63,6 +74,10 @@ func prepare(dir string) (err error) {
 		return err
 	}
 	pebbleBin = sync.OnceValues(func() (string, error) { return pebbleTools(dir) })
+	theChromium = sync.OnceValues(func() (_ *chromium, err error) {
+		chromiumStarted, err = newChromium(filepath.Join(dir, "chromium"))
+		return chromiumStarted, err
+	})
 	layer4Bin = sync.OnceValues(func() (string, error) {
 		return findBinary("CADDY_L4_BIN", filepath.Join(dir, "caddy-l4"), ",layer4")
 	})

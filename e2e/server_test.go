@@ -213,7 +213,7 @@ func (s *server) address(port int) string { return net.JoinHostPort("localhost",
 
 // url returns an URL of the server: its scheme says which of the ports.
 func (s *server) url(scheme, path string) string {
-	ports := map[string]int{"http": s.http, "https": s.https, "rtmp": s.rtmp, "rtmps": s.rtmps}
+	ports := map[string]int{"http": s.http, "https": s.https, "wss": s.https, "rtmp": s.rtmp, "rtmps": s.rtmps}
 	return scheme + "://" + s.address(ports[scheme]) + path
 }
 

@@ -1,0 +1,58 @@
+// Plays ?src= as ?type= says: flv and mpegts with mpegts.js, hls with hls.js. ?options= is JSON for the library. What comes
+// of it is told by report().
+'use strict'
+
+const query = new URLSearchParams(location.search)
+const options = JSON.parse(query.get('options')) || {}
+const video = document.querySelector('video')
+const began = performance.now()
+const errors = [] // what the library calls an error, be it fatal or not, but for standing still; and the video element's
+const stalls = []  // when the picture stood still, in ms
+let first = 0      // when the first picture was shown, in ms after the start
+let player
+
+const since = () => Math.round(performance.now() - began)
+
+addEventListener('error', (e) => errors.push(`page: ${e.message}`))
+video.requestVideoFrameCallback(() => { first = since() })
+video.addEventListener('error', () => errors.push(`video: ${video.error.code} ${video.error.message}`))
+video.addEventListener('waiting', () => { if (first) stalls.push(since()) })
+
+const players = {
+  mpegts() {
+    const source = { type: query.get('type'), isLive: true, url: query.get('src'), cors: true }
+    player = mpegts.createPlayer(source, { enableStashBuffer: false, ...options })
+    player.on(mpegts.Events.ERROR, (kind, detail, info) => errors.push(`${kind} ${detail} ${JSON.stringify(info)}`))
+    player.attachMediaElement(video)
+    player.load()
+  },
+  hls() {
+    player = new Hls(options)
+    player.on(Hls.Events.ERROR, (_, e) => {
+      const standing = !e.fatal && /^buffer(Stalled|NudgeOnStall|SeekOverHole)/.test(e.details)
+      if (!standing) errors.push(`${e.details} ${e.reason || ''} ${e.error || ''} ${e.response ? e.response.code : ''}`)
+    })
+    player.loadSource(query.get('src'))
+    player.attachMedia(video)
+  },
+}
+
+// report tells what has been played so far.
+function report() {
+  const quality = video.getVideoPlaybackQuality()
+  const ranges = []
+  for (let i = 0; i < video.buffered.length; i++) ranges.push([video.buffered.start(i), video.buffered.end(i)])
+  return {
+    time: video.currentTime,
+    pictures: quality.totalVideoFrames,
+    dropped: quality.droppedVideoFrames,
+    sound: video.webkitAudioDecodedByteCount, // bytes decoded
+    width: video.videoWidth,
+    height: video.videoHeight,
+    playing: !video.paused && !video.ended && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA,
+    buffered: ranges,
+    first, stalls, errors,
+  }
+}
+
+players[query.get('type') === 'hls' ? 'hls' : 'mpegts']()
