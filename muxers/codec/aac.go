@@ -23,6 +23,9 @@ func ParseAAC(b []byte) (*AAC, error) {
 	if err := c.Unmarshal(b); err != nil {
 		return nil, fmt.Errorf("%w: AAC: %w", ErrRecord, err)
 	}
+	if c.SampleRate == 0 {
+		return nil, fmt.Errorf("%w: AAC without sample rate", ErrRecord)
+	}
 	c.rateIndex = slices.Index(aacRates, c.SampleRate)
 	return &c, nil
 }
@@ -34,6 +37,31 @@ func (c *AAC) String() string {
 		kind = c.ExtensionType
 	}
 	return fmt.Sprintf("mp4a.40.%d", kind)
+}
+
+// Rate returns the sample rate in Hz of what is coded, which HE-AAC doubles.
+func (c *AAC) Rate() int { return c.SampleRate }
+
+// Channels returns the number of channels that are coded. Where only the frames tell, it is 2.
+func (c *AAC) Channels() int {
+	switch c.ChannelConfig {
+	case 0:
+		return 2
+	case 7:
+		return 8
+	}
+	return int(c.ChannelConfig)
+}
+
+// Samples returns 1024, or 960 where the configuration says so, for a frame that is not empty.
+func (c *AAC) Samples(frame []byte) int {
+	switch {
+	case len(frame) == 0:
+		return 0
+	case c.FrameLengthFlag:
+		return 960
+	}
+	return 1024
 }
 
 // ADTSBytes is the size of an ADTS header.

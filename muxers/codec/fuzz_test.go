@@ -16,6 +16,13 @@ func FuzzRecords(f *testing.F) {
 	f.Add(avcRecord(4))
 	f.Add(hevcRecord())
 	f.Add(unhex("2b118800"))
+	f.Add([]byte("\x81\x04\x0c\x00\x0a\x0b\x00\x00\x00\x04\x3c\xff\xbc\x02\x84\x00\x80"))
+	f.Add([]byte("\x00\x0a\x82\x02\x02\x02\x00\x00"))
+	f.Add([]byte("\x82\x49\x83\x42\x00\x07\xf0\x04\x34"))
+	f.Add([]byte("\xff\xfb\x90\x44"))
+	f.Add([]byte("OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x0b\x77\x00\x00\x10\x40\x2f\x84"))
+	f.Add([]byte("\x0b\x77\x00\x00\x34\x86\xff\xe1\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		kept := bytes.Clone(b)
 		if c, err := codec.ParseAVC(b); err == nil {
@@ -27,10 +34,53 @@ func FuzzRecords(f *testing.F) {
 		if c, err := codec.ParseAAC(b); err == nil {
 			checkAAC(t, c, len(b)+1)
 		}
+		checkMedia(t, b)
 		if !bytes.Equal(b, kept) {
 			t.Error("the bytes were changed")
 		}
 	})
+}
+
+// checkMedia reads any bytes as the configuration and as a frame of all other codecs.
+func checkMedia(t *testing.T, b []byte) {
+	t.Helper()
+	if c, err := codec.ParseAV1(b, b); err == nil {
+		_ = c.String()
+		checkSize(t, c.Size)
+	}
+	if c, err := codec.ParseVP9(b, b); err == nil {
+		_ = c.String()
+		checkSize(t, c.Size)
+		if d, err := codec.ParseVP9(c.Record(), nil); err != nil || d.String() != c.String() {
+			t.Errorf("%+v became %+v, %v", c, d, err)
+		}
+	}
+	var sounds []codec.Sound
+	add := func(s codec.Sound, err error) {
+		if err == nil {
+			sounds = append(sounds, s)
+		}
+	}
+	mp3, err := codec.ParseMP3(b)
+	add(mp3, err)
+	opus, err := codec.ParseOpus(b, nil)
+	add(opus, err)
+	opus, err = codec.ParseOpus(nil, b)
+	add(opus, err)
+	flac, err := codec.ParseFLAC(b)
+	add(flac, err)
+	ac3, err := codec.ParseAC3(b)
+	add(ac3, err)
+	eac3, err := codec.ParseEAC3(b)
+	add(eac3, err)
+	for _, s := range sounds {
+		if s.String() == "" || s.Rate() <= 0 || s.Channels() <= 0 || s.Samples(b) < 0 {
+			t.Errorf("%T: %s, %d Hz, %d channels, %d samples", s, s, s.Rate(), s.Channels(), s.Samples(b))
+		}
+	}
+	if n := codec.OBUsSize(b); n > len(b) || len(codec.AppendOBUs(nil, b)) != n {
+		t.Errorf("%d bytes of OBUs in %d", n, len(b))
+	}
 }
 
 func checkAVC(t *testing.T, c *codec.AVC, b []byte) {

@@ -53,3 +53,29 @@ func AppendUnit(dst, unit []byte) []byte {
 	dst = append(dst, StartCode...)
 	return append(dst, unit...)
 }
+
+// AppendUnits appends the units of b, which are as CutUnit takes them, to dst, each behind its length of the same size. What
+// CutUnit passes over or does not take is left out. It allocates only if dst has no room for UnitsSize more bytes.
+func AppendUnits(dst, b []byte, size int) []byte {
+	for {
+		unit, rest, ok := CutUnit(b, size)
+		if !ok {
+			return dst
+		}
+		head := len(b) - len(rest) - len(unit)
+		dst = append(dst, b[head-size:head+len(unit)]...)
+		b = rest
+	}
+}
+
+// UnitsSize returns how many bytes AppendUnits appends.
+func UnitsSize(b []byte, size int) (n int) {
+	for {
+		unit, rest, ok := CutUnit(b, size)
+		if !ok {
+			return n
+		}
+		n += size + len(unit)
+		b = rest
+	}
+}
