@@ -21,6 +21,7 @@ strangers='./rtmpapp/wire ./live ./muxers/codec' # the parsers of chunks, AMF0, 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/caddy-rtmp
 work=$(mktemp -d)
 current=start
+PATH=$PATH:/usr/sbin # where Debian has nginx
 
 finish() {
 	local status=$?
@@ -54,6 +55,7 @@ missing() {
 		gstreamer1.0-tools gst-launch-1.0
 		jq jq
 		libnss3-tools certutil
+		nginx-light nginx
 		nodejs node
 		npm npm
 		obs-studio obs

@@ -67,6 +67,9 @@ func prepare(dir string) (err error) {
 			return fmt.Errorf("the end-to-end tests need %s: %w", tool, err)
 		}
 	}
+	if _, err := nginx(); err != nil {
+		return fmt.Errorf("the end-to-end tests need nginx: %w", err)
+	}
 	if example, err = filepath.Abs("../Caddyfile.example"); err != nil {
 		return err
 	}

@@ -192,10 +192,5 @@ func TestSound(t *testing.T) {
 // status returns the status of an answer that has an end.
 func (s *server) status(path string) int {
 	s.t.Helper()
-	resp, err := get(s.t.Context(), s.browser(http1), http1, s.url("http", path))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp.Body.Close()
-	return resp.StatusCode
+	return statusOf(s.t, s.url("http", path))
 }
