@@ -31,3 +31,6 @@ func NewHub() (hub *live.Hub, end func() error) {
 	}
 	return e.hub, e.Destruct
 }
+
+// WholeWrites is wholeWrites.
+var WholeWrites = wholeWrites

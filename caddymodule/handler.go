@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -193,6 +194,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	r = withClientAddress(r)
+	defer wholeWrites(r)()
 	err := h.player.Serve(w, r)
 	if err == nil {
 		return nil
@@ -211,6 +213,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	httplive.WriteError(w, err)
 	return nil
+}
+
+// wholeWrites lets each Write of a batch go to the socket in one piece for the rest of a request, whose end the caller
+// tells by calling done. Caddy cuts writes into pieces, so that its deadline for each bounds only a standstill; the bound
+// here is write_timeout, which is meant for a whole batch. A rate that the server demands cannot be held by a stream, which
+// gives no more than it has.
+func wholeWrites(r *http.Request) (done func()) {
+	_, w := caddyhttp.IdleTimeoutsFromContext(r.Context())
+	if w == nil {
+		return func() {}
+	}
+	return w.Override(w.Deadline.Timeout, 0, math.MaxInt)
 }
 
 // statusClientGone is the status that the access log shows for a viewer that left while it waited for a publisher, the

@@ -60,7 +60,10 @@ func endFields(e live.Event) []zap.Field {
 			zap.Int64("audio_frames", t.AudioFrames),
 			zap.Int64("broken_tags", t.BrokenTags))
 	}
-	return append(fields, zap.Int64("skips", t.Skips))
+	return append(fields,
+		zap.Int64("skips", t.Skips),
+		zap.Int64("skips_by_bytes", t.SkipsByBytes),
+		zap.Int64("bytes_skipped", t.SkippedBytes))
 }
 
 func trafficFields(t live.Totals) []zap.Field {

@@ -9,7 +9,9 @@ type Counters struct {
 
 	sent, received           atomic.Int64
 	videoFrames, audioFrames atomic.Int64
-	broken, skips            atomic.Int64
+	broken                   atomic.Int64
+	skips, skipsByBytes      atomic.Int64
+	skipped                  atomic.Int64
 }
 
 // Totals are the values of counters at one moment. Sent is what left the server: body bytes handed to a Write, before
@@ -18,7 +20,9 @@ type Totals struct {
 	Sent, Received           int64
 	VideoFrames, AudioFrames int64
 	BrokenTags               int64 // tags of a publisher that could not be parsed
-	Skips                    int64 // times that a viewer was too slow and jumped to a newer key frame
+	Skips                    int64 // times that a viewer lagged too far behind and jumped to a newer key frame
+	SkipsByBytes             int64 // those of Skips that passed the bound in bytes; the others passed the one in time
+	SkippedBytes             int64 // what viewers have missed by skips
 }
 
 func (c *Counters) addSent(n int64) {
@@ -50,20 +54,27 @@ func (c *Counters) addBroken() {
 	}
 }
 
-func (c *Counters) addSkip() {
+// addSkip counts that n bytes were passed over, for the bound in bytes or the one in time.
+func (c *Counters) addSkip(n int64, byBytes bool) {
 	for ; c != nil; c = c.parent {
 		c.skips.Add(1)
+		c.skipped.Add(n)
+		if byBytes {
+			c.skipsByBytes.Add(1)
+		}
 	}
 }
 
 // Totals returns the values now.
 func (c *Counters) Totals() Totals {
 	return Totals{
-		Sent:        c.sent.Load(),
-		Received:    c.received.Load(),
-		VideoFrames: c.videoFrames.Load(),
-		AudioFrames: c.audioFrames.Load(),
-		BrokenTags:  c.broken.Load(),
-		Skips:       c.skips.Load(),
+		Sent:         c.sent.Load(),
+		Received:     c.received.Load(),
+		VideoFrames:  c.videoFrames.Load(),
+		AudioFrames:  c.audioFrames.Load(),
+		BrokenTags:   c.broken.Load(),
+		Skips:        c.skips.Load(),
+		SkipsByBytes: c.skipsByBytes.Load(),
+		SkippedBytes: c.skipped.Load(),
 	}
 }

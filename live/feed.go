@@ -23,7 +23,7 @@ type Muxer interface {
 // How a feed keeps its bytes and wakes its viewers.
 const (
 	minBlock     = 32 << 10
-	maxBlock     = 512 << 10
+	maxBlock     = 2 << 20
 	maxShards    = 8   // at most so many groups of viewers, woken at different moments of a beat
 	shardViewers = 128 // a group is filled up to here before the next is used, if there is a next
 )
@@ -235,7 +235,7 @@ func (f *Feed) room(n int, now time.Time) *block {
 			return last
 		}
 		size = min(cap(last.buf), maxBlock) // a frame may have needed more
-		if now.Sub(last.since) < 2*time.Second {
+		if now.Sub(last.since) < 4*time.Second {
 			size = min(2*size, maxBlock)
 		}
 	}
@@ -261,6 +261,11 @@ func (f *Feed) trim(now time.Time) {
 	for len(f.blocks) > 1 && !f.needs(f.blocks[1].at) {
 		f.blocks = slices.Delete(f.blocks, 0, 1)
 	}
+}
+
+// tooMany tells whether a viewer at pos has passed the bound of the lag in bytes. f.mu must be held.
+func (f *Feed) tooMany(pos int64) bool {
+	return f.stream.rules.Load().Lag.exceeded(0, f.end-pos)
 }
 
 // needs tells whether a new or a present viewer may still ask for a byte before at. f.mu must be held.

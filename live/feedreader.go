@@ -16,6 +16,10 @@ type FeedReader struct {
 	joined bool
 	pos    int64  // the next byte to give
 	given  *Setup // what the viewer was given at its last entry
+
+	// What is passed over since the viewer was lost, until it joins again.
+	missing bool
+	tooMany bool // bytes, rather than too long ago
 }
 
 // maxBuffers bounds what one Next gives, so that a viewer that is far behind is looked after in between.
@@ -62,7 +66,7 @@ func (r *FeedReader) take(bufs [][]byte) ([][]byte, <-chan struct{}, error) {
 	defer f.mu.Unlock()
 	if r.lost() {
 		r.joined = false
-		r.session.counters.addSkip()
+		r.missing, r.tooMany = true, f.tooMany(r.pos)
 	}
 	if !r.joined {
 		header, ok := r.join()
@@ -86,7 +90,10 @@ func (r *FeedReader) join() (header []byte, ok bool) {
 	if !e.valid {
 		return nil, false
 	}
-	r.joined = true
+	if r.missing {
+		r.session.counters.addSkip(e.at-r.pos, r.tooMany)
+	}
+	r.joined, r.missing = true, false
 	r.pos = e.at
 	header = r.feed.mux.Header(e.setup, r.given, e.time)
 	r.given = e.setup

@@ -65,6 +65,9 @@ func (s *Stream) ID() string { return s.id }
 // Rules returns the rules in force.
 func (s *Stream) Rules() Rules { return *s.rules.Load() }
 
+// WriteTimeout returns that of the rules in force, for those who ask at every write.
+func (s *Stream) WriteTimeout() time.Duration { return s.rules.Load().WriteTimeout }
+
 // Err returns why the stream has ended, io.EOF for a publisher that left as it should; nil while it lives.
 func (s *Stream) Err() error {
 	s.mu.Lock()

@@ -107,7 +107,7 @@ func (p *player) run(ctx context.Context) error {
 
 // write hands a batch to the socket.
 func (p *player) write(bufs [][]byte) error {
-	limit := p.session.Stream().Rules().WriteTimeout
+	limit := p.session.Stream().WriteTimeout()
 	n, err := p.conn.WriteChunks(bufs, limit)
 	p.session.Sent(int(n))
 	p.stuck = err != nil && !errors.Is(err, wire.ErrInterrupted)

@@ -10,12 +10,9 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// How net/http and Caddy buffer on HTTP/1: Caddy hands a long Write on in pieces of 64 KiB, and net/http keeps a piece of
-// up to 4 KiB, while a longer one goes straight to the socket. A Flush is needed only if a rest was kept.
-const (
-	pieceBytes = 64 << 10
-	keptBytes  = 4 << 10
-)
+// keptBytes is what net/http keeps of a Write on HTTP/1, where a longer one goes straight to the socket. A Flush is needed
+// only if it was kept.
+const keptBytes = 4 << 10
 
 // deadlineStep is how old a write deadline may get on HTTP/1 before it is set anew; setting it at every write would cost
 // more than it gives.
@@ -99,12 +96,12 @@ func (o *output) begin() error {
 }
 
 func (o *output) write(b []byte) error {
-	limit := o.ses.Stream().Rules().WriteTimeout
+	limit := o.ses.Stream().WriteTimeout()
 	begun := time.Now()
 	o.arm(begun, limit)
 	n, err := o.w.Write(b)
 	o.ses.Sent(n)
-	if err == nil && (!o.http1 || len(b)%pieceBytes <= keptBytes) {
+	if err == nil && (!o.http1 || len(b) <= keptBytes) {
 		err = o.rc.Flush()
 	}
 	if err == nil {

@@ -40,12 +40,11 @@ func TestFlushes(t *testing.T) {
 		{1, 1, 1},
 		{1, keptBytes, 1},
 		{1, keptBytes + 1, 0},
-		{1, pieceBytes - 1, 0},
-		{1, pieceBytes + 1, 1},
+		{1, 300 << 10, 0},
 		{2, 1, 1},
 		{2, keptBytes + 1, 1},
-		{2, pieceBytes - 1, 1},
-		{3, pieceBytes - 1, 1},
+		{2, 300 << 10, 1},
+		{3, 300 << 10, 1},
 	} {
 		w, out := newSink(t, c.major)
 		if err := out.write(make([]byte, c.size)); err != nil {

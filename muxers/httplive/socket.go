@@ -60,7 +60,7 @@ func (s *socket) interrupt() {
 }
 
 func (s *socket) write(b []byte) error {
-	limit := s.ses.Stream().Rules().WriteTimeout
+	limit := s.ses.Stream().WriteTimeout()
 	if limit > 0 {
 		s.timer.Reset(limit)
 		defer s.timer.Stop()
