@@ -18,8 +18,9 @@ func init() {
 // Version is the version of caddy-rtmp that the API tells.
 const Version = "0.1.0"
 
-// APIHandler serves SRS's HTTP API below `/api/`, and what back ends were told below `/api/v1/hooks/`. Other paths go to the next handler. It does not load without an Auth:
-// the API shows who watches what, and ends sessions.
+// APIHandler serves SRS's HTTP API below `/api/`, and what back ends were told below `/api/v1/hooks/`. Other paths go to the
+// next handler; if that has nothing for `/`, the index is there. It does not load without an Auth: the API shows who watches
+// what, and ends sessions.
 type APIHandler struct {
 	// Auth says who may call. It must be given.
 	Auth *APIAuth `json:"auth,omitempty"`
@@ -53,6 +54,7 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 		Server:            e.server,
 		Service:           e.service,
 		Version:           Version,
+		Others:            []stats.Link{{Name: "hooks", About: "what back ends were told: targets, deliveries, attempts"}},
 		HLS:               e.hlsFragment,
 		AllowJSONPChanges: h.Auth.byToken,
 	}
@@ -63,9 +65,17 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 // ServeHTTP answers an API request of an authenticated caller, or passes on. A CORS preflight goes before authentication,
 // since browsers send it without.
 func (h *APIHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/") {
+	switch path := r.URL.Path; {
+	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		return h.serveRoot(w, r, next)
+	case path != "/api" && !strings.HasPrefix(path, "/api/"):
 		return next.ServeHTTP(w, r)
 	}
+	return h.serve(w, r)
+}
+
+// serve answers a request to the API.
+func (h *APIHandler) serve(w http.ResponseWriter, r *http.Request) error {
 	if stats.CORS(w, r) {
 		return nil
 	}

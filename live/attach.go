@@ -50,6 +50,7 @@ func (s *Stream) take(p *Publisher) (old *Publisher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, s.publisher = s.publisher, p
+	s.newestID = p.session.ID
 	s.setup, s.meters = nil, nil
 	s.time.seam()
 	s.stopGap()

@@ -28,6 +28,8 @@ type StreamInfo struct {
 	Tracks    []TrackInfo  // those of Setup
 	Sessions  int          // publisher and viewers, but those that are away
 	Publisher *SessionInfo // nil while nobody publishes
+	Newest    string       // the id of the publisher, or of the last one
+	Waiting   *SessionInfo // nil while somebody does: the first of those who wait
 	Fault     *Fault       // the last of this name, nil if nothing went wrong
 }
 
@@ -83,10 +85,15 @@ func (s *Stream) info() StreamInfo {
 		Setup:    s.setup,
 		Tracks:   s.meters.info(s.setup),
 		Sessions: s.present(),
+		Newest:   s.newestID,
 	}
 	if s.publisher != nil {
 		p := s.publisher.session.Info()
 		info.Publisher = &p
+	} else if len(s.sessions) > 0 {
+		first := slices.MinFunc(slices.Collect(maps.Keys(s.sessions)), func(a, b *Session) int { return a.began.Compare(b.began) })
+		p := first.Info()
+		info.Waiting = &p
 	}
 	return info
 }
@@ -179,3 +186,16 @@ func (h *Hub) sessionList() []*Session {
 
 // presentList is sessionList without those that are away.
 func (h *Hub) presentList() []*Session { return slices.DeleteFunc(h.sessionList(), (*Session).Away) }
+
+// Len returns how many sessions there are, but for those that are away.
+func (h *Hub) Len() int { return len(h.presentList()) }
+
+// VhostID returns the opaque id of a vhost that has had a session, "" for others.
+func (h *Hub) VhostID(name string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v := h.vhosts[name]; v != nil {
+		return v.id
+	}
+	return ""
+}

@@ -33,6 +33,7 @@ type Stream struct {
 
 	onAir     chan struct{} // closed when there is a publisher
 	publisher *Publisher    // nil in a gap
+	newestID  string        // the id of the newest publisher's session
 	gap       *time.Timer   // ends the stream if no publisher comes back
 	sessions  map[*Session]struct{}
 	away      int // of the sessions

@@ -12,15 +12,20 @@ import (
 
 // An API serves SRS's HTTP API for a hub:
 //
-//	GET    /api/  /api/v1/           what there is
-//	GET    /api/v1/versions          the version of this server
-//	GET    /api/v1/summaries         process and machine
+//	GET    /  /api/  /api/v1/        what there is
+//	GET    /api/v1/versions          the version of this server; also authors, features
+//	GET    /api/v1/summaries         process and machine; also rusages, self_proc_stats, system_proc_stats, meminfos
+//	GET    /api/v1/requests          the request; below tests/ also errors, redirects
+//	GET    /api/v1/raw, clusters     that there are none
 //	GET    /api/v1/vhosts/[{id}]     vhosts that have had a client
 //	GET    /api/v1/streams/[{id}]    streams that have a client      ?start=0&count=10
 //	GET    /api/v1/clients/[{id}]    publishers and viewers          ?start=0&count=10
 //	DELETE /api/v1/clients/{id}      ends a client's session         ?ban=10m&by=address,stream keeps its like out
 //	GET    /api/v1/bans/[{id}]       who is kept out                 ?start=0&count=10
 //	DELETE /api/v1/bans/{id}         lets them in again
+//
+// Streams and clients are filtered by ?app=, ?stream= and ?vhost= (a name or id) and clients by ?type=, each of which may be
+// given several times; ?sort= sorts them and vhosts by a field, with a minus before its name the greatest first.
 //
 // It looks at the whole path of a request, so a prefix must not have been stripped; the last slash may be missing. Other
 // paths are 404, as text. What goes wrong with an object is SRS's {"code":N} with status 200.
@@ -41,6 +46,9 @@ type API struct {
 	Server, Service string
 	// Version is the version of this server as "major.minor.revision".
 	Version string
+
+	// Others are endpoints below /api/v1/ that another handler serves, for the index.
+	Others []Link
 
 	// HLS tells whether a vhost has HLS, and the length of its segments. If nil, none has.
 	HLS func(vhost string) (fragment time.Duration, enabled bool)
@@ -82,6 +90,7 @@ type request struct {
 	method string
 	id     string // what follows the endpoint's name in the path
 	query  url.Values
+	http   *http.Request
 }
 
 // readOnly returns an error for a method that changes something.
@@ -98,10 +107,25 @@ type endpoint func(*API, *request) (body any, err error)
 // documents have a path of their own, and SRS does not check their methods; collections have objects below them.
 var (
 	documents = map[string]endpoint{
-		"/api":              (*API).root,
-		"/api/v1":           (*API).index,
-		"/api/v1/versions":  (*API).versions,
-		"/api/v1/summaries": (*API).summaries,
+		"":                          (*API).root,
+		"/api":                      (*API).versionsOfAPI,
+		"/api/v1":                   (*API).index,
+		"/api/v1/versions":          (*API).versions,
+		"/api/v1/summaries":         (*API).summaries,
+		"/api/v1/rusages":           (*API).rusages,
+		"/api/v1/self_proc_stats":   (*API).selfProcStats,
+		"/api/v1/system_proc_stats": (*API).systemProcStats,
+		"/api/v1/meminfos":          (*API).meminfos,
+		"/api/v1/authors":           (*API).authors,
+		"/api/v1/features":          (*API).features,
+		"/api/v1/requests":          (*API).requests,
+		"/api/v1/raw":               (*API).raw,
+		"/api/v1/clusters":          (*API).clusters,
+		"/api/v1/tests/requests":    (*API).requests,
+		"/api/v1/tests/errors":      (*API).testErrors,
+		"/api/v1/tests/redirects":   (*API).testRedirects,
+		"/api/v1/perf":              (*API).nothing,
+		"/api/v1/configs":           (*API).nothing,
 	}
 	collections = map[string]endpoint{
 		"/api/v1/vhosts":  (*API).vhosts,
@@ -112,7 +136,7 @@ var (
 )
 
 func (a *API) answer(r *http.Request, query url.Values) (body any, err error) {
-	req := &request{query: query}
+	req := &request{query: query, http: r}
 	if req.method, err = a.method(r, query); err != nil {
 		return nil, err
 	}

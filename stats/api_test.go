@@ -112,11 +112,16 @@ func (s *site) golden(file, body string, names ...string) {
 
 func write(t *testing.T, p *live.Publisher, kind live.Kind, tag string) {
 	t.Helper()
+	writeAt(t, p, kind, 0, tag)
+}
+
+func writeAt(t *testing.T, p *live.Publisher, kind live.Kind, ms uint32, tag string) {
+	t.Helper()
 	body, err := hex.DecodeString(tag)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := live.ParseTag(kind, 0, body)
+	f, err := live.ParseTag(kind, ms, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +144,9 @@ func TestGoldenBodies(t *testing.T) {
 		write(t, p, live.KindVideo, "1701000000"+"00000001"+"65")
 		write(t, p, live.KindAudio, "af01"+"21")
 		write(t, p, live.KindAudio, "af01"+"21")
+		writeAt(t, p, live.KindVideo, 40, "2701000000"+"00000001"+"41")
+		writeAt(t, p, live.KindVideo, 80, "1701000000"+"00000001"+"65")
+		p.Drop(live.ErrTag)
 		v := s.view(live.Request{
 			Protocol: live.ProtocolFLV,
 			Key:      p.Stream().Key(),
@@ -156,7 +164,13 @@ func TestGoldenBodies(t *testing.T) {
 		stream, pub, view := p.Stream().ID(), p.Session().ID, v.ID
 		names := []string{stream, "STREAM", pub, "PUBLISHER", view, "VIEWER", s.Hub.Snapshot().Vhosts[0].ID, "VHOST"}
 		for file, url := range map[string]string{
-			"root":      "/api/",
+			"root":      "/",
+			"api":       "/api/",
+			"authors":   "/api/v1/authors",
+			"raw":       "/api/v1/raw?rpc=raw",
+			"clusters":  "/api/v1/clusters?ip=127.0.0.1&vhost=a.example&app=live&stream=cam1&coworker=b.example:9090",
+			"perf":      "/api/v1/perf",
+			"configs":   "/api/v1/configs",
 			"index":     "/api/v1/",
 			"versions":  "/api/v1/versions",
 			"vhosts":    "/api/v1/vhosts/",
@@ -167,13 +181,117 @@ func TestGoldenBodies(t *testing.T) {
 			"viewer":    "/api/v1/clients/" + view,
 		} {
 			s.golden(file, s.get(url), names...)
-			other := strings.TrimSuffix(url, "/")
-			if other == url {
-				other += "/"
-			}
-			s.golden(file, s.get(other), names...)
+			s.golden(file, s.get(otherSlash(url)), names...)
 		}
 	})
+}
+
+// otherSlash returns the URL without the last slash of its path if it has one, and with one if it has none.
+func otherSlash(url string) string {
+	path, query, _ := strings.Cut(url, "?")
+	other := strings.TrimSuffix(path, "/")
+	if other == path || other == "" {
+		other += "/"
+	}
+	if query != "" {
+		other += "?" + query
+	}
+	return other
+}
+
+// TestKinds compares the bodies that differ from machine to machine: their keys, the order of these and what kind of value
+// each has.
+func TestKinds(t *testing.T) {
+	s := newSite(t)
+	s.System = new(stats.System)
+	for file, url := range map[string]string{
+		"summaries":         "/api/v1/summaries",
+		"rusages":           "/api/v1/rusages",
+		"self_proc_stats":   "/api/v1/self_proc_stats",
+		"system_proc_stats": "/api/v1/system_proc_stats",
+		"meminfos":          "/api/v1/meminfos",
+		"features":          "/api/v1/features",
+		"requests":          "/api/v1/requests?a=b",
+		"tests_requests":    "/api/v1/tests/requests?a=b",
+	} {
+		s.golden(file, kinds(t, s.get(url)))
+		s.golden(file, kinds(t, s.get(otherSlash(url))))
+	}
+	// Without a System, or where there is no /proc, everything is there too.
+	s.System = nil
+	for _, file := range []string{"summaries", "rusages", "self_proc_stats", "system_proc_stats", "meminfos"} {
+		body := s.get("/api/v1/" + file)
+		s.golden(file, kinds(t, body))
+		if !strings.Contains(body, `"data":{"ok":false,`) {
+			t.Errorf("%s says %s", file, body)
+		}
+	}
+}
+
+// kinds returns a line for each value of a JSON text, in their order: its path and its kind. SRS has two kinds of numbers.
+func kinds(t *testing.T, text string) string {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var lines []string
+	var walk func(path string)
+	walk = func(path string) {
+		token, err := dec.Token()
+		if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		switch v := token.(type) {
+		case json.Delim:
+			if v != '{' {
+				t.Fatalf("a list in %s", text)
+			}
+			for dec.More() {
+				key, err := dec.Token()
+				if err != nil {
+					t.Fatalf("%v in %s", err, text)
+				}
+				walk(strings.TrimPrefix(path+"."+fmt.Sprint(key), "."))
+			}
+			_, _ = dec.Token() // it ends, or there would be more
+		case json.Number:
+			kind := "integer"
+			if strings.Contains(v.String(), ".") {
+				kind = "number"
+			}
+			lines = append(lines, path+" "+kind)
+		default:
+			lines = append(lines, fmt.Sprintf("%s %T", path, v))
+		}
+	}
+	walk("")
+	return strings.Join(lines, "\n")
+}
+
+// TestProbes asks what has no golden file.
+func TestProbes(t *testing.T) {
+	s := newSite(t)
+	s.Others = []stats.Link{{Name: "hooks", About: "what back ends were told"}}
+	for url, want := range map[string]string{
+		"/api/v1/tests/errors":   `{"code":100}`,
+		"/api/v1/raw":            `{"code":1061}`,
+		"/api/v1/raw?rpc=reload": `{"code":1061}`,
+		"/api/v1/raw?rpc=query":  `{"code":1061}`,
+	} {
+		if got := s.get(url); got != want {
+			t.Errorf("%s: %s", url, got)
+		}
+	}
+	rec := s.do(http.MethodGet, "/api/v1/tests/redirects")
+	if rec.Code != http.StatusMovedPermanently || rec.Header().Get("Location") != "/api/v1/tests/errors" {
+		t.Errorf("redirect: %d to %q", rec.Code, rec.Header().Get("Location"))
+	}
+	if got := s.get("/api/v1"); !strings.Contains(got, `"hooks":"what back ends were told"},"tests":{`) {
+		t.Errorf("index: %s", got)
+	}
+	got := s.do(http.MethodGet, "/api/v1/requests?token=geheim&a=b", "Authorization", "Bearer geheim", "X-Test", "1").Body.String()
+	if strings.Contains(got, "geheim") || !strings.Contains(got, `"X-Test":"1"`) || !strings.Contains(got, `"METHOD":"GET"`) {
+		t.Errorf("request: %s", got)
+	}
 }
 
 func TestEmptyListsAreArrays(t *testing.T) {
@@ -194,7 +312,7 @@ func TestStreamWithoutPublisher(t *testing.T) {
 		defer second.Close(nil)
 		got := s.get("/api/v1/streams/" + first.Stream().ID())
 		for _, part := range []string{
-			`"tcUrl":"http://[2001:db8::2]/live"`, `"clients":2`, `"publish":{"active":false}`, `"video":null,"audio":null}`,
+			`"tcUrl":"http://[2001:db8::2]/live"`, `"clients":2`, `"publish":{"active":false}`, `"video":null,"audio":null,"dropped":{"broken_tags":0,"skips":0,"skips_by_bytes":0,"skipped_bytes":0},"last_error":null,"tracks":[]}`,
 		} {
 			if !strings.Contains(got, part) {
 				t.Errorf("%s is not in %s", part, got)
@@ -235,7 +353,7 @@ func TestGrant(t *testing.T) {
 	key := live.Key{App: "live", Name: "x"}
 	v := s.view(live.Request{Protocol: live.ProtocolFLV, Key: key})
 	defer v.Close(nil)
-	if got := s.get("/api/v1/clients/" + v.ID); !strings.HasSuffix(got, `"kbps":{"recv_30s":0,"send_30s":0}}}`) {
+	if got := s.get("/api/v1/clients/" + v.ID); !strings.HasSuffix(got, `"dropped":{"broken_tags":0,"skips":0,"skips_by_bytes":0,"skipped_bytes":0}}}`) {
 		t.Errorf("without a grant: %s", got)
 	}
 	grant = live.Grant{User: "ann", Note: "gold", Expires: time.Date(2999, 1, 2, 3, 4, 5, 6, time.UTC)}
@@ -328,7 +446,6 @@ func TestErrors(t *testing.T) {
 		{"GET", "/api/v1/nothing", 404, "Not Found"},
 		{"GET", "/api/v1/versions/1", 404, "Not Found"},
 		{"GET", "/v1/versions", 404, "Not Found"},
-		{"GET", "/", 404, "Not Found"},
 		{"GET", "/api/v1/streams/a/b", 404, "Not Found"},
 		{"GET", "/api/../api/v1/versions", 400, "Bad Request"},
 		{"GET", "/api/v1/streams/%2e%2e/x", 400, "Bad Request"},

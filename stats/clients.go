@@ -36,7 +36,14 @@ type clientRow struct {
 	RecvBytes int64   `json:"recv_bytes"`
 	Kbps      Kbps    `json:"kbps"`
 
-	// What SRS has not: who the client has proved to be, what a back end remarks, and when its permission ends.
+	// What SRS has not: when it began, what it speaks and with which software, and what it has missed.
+	SinceMS   int64      `json:"since_ms"` // in milliseconds since 1970
+	Protocol  string     `json:"protocol"`
+	TLS       bool       `json:"tls"`
+	UserAgent string     `json:"user_agent"`
+	Dropped   droppedRow `json:"dropped"`
+
+	// Likewise: who the client has proved to be, what a back end remarks, and when its permission ends.
 	User    string     `json:"user,omitempty"`
 	Note    string     `json:"note,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
@@ -51,25 +58,46 @@ func (a *API) clients(r *request) (any, error) {
 	}
 	v := a.view()
 	if r.id != "" {
-		i := slices.IndexFunc(v.Sessions, func(info live.SessionInfo) bool { return info.ID == r.id })
-		if i < 0 {
+		s, ok := a.Hub.Session(r.id)
+		if !ok || s.Away() {
 			return nil, codeClientNotFound
 		}
-		return clientBody{a.envelope(), v.clientRow(&v.Sessions[i])}, nil
+		return clientBody{a.envelope(), v.clientRow(s.Info())}, nil
 	}
-	list := page(v.Sessions, r.query)
-	rows := make([]clientRow, 0, len(list))
-	for i := range list {
-		rows = append(rows, v.clientRow(&list[i]))
+	list := slices.DeleteFunc(a.Hub.Sessions(), func(s *live.Session) bool {
+		return !v.asksKey(r.query, s.Key, s.Stream().ID()) || !asks(r.query, "type", clientType(&s.Request))
+	})
+	if err := v.clientRanks().arrange(list, r.query); err != nil {
+		return nil, err
 	}
-	return clientsBody{a.envelope(), len(v.Sessions), rows}, nil
+	rows := []clientRow{}
+	for _, s := range page(list, r.query) {
+		rows = append(rows, v.clientRow(s.Info()))
+	}
+	return clientsBody{a.envelope(), len(list), rows}, nil
 }
 
-func (v *view) clientRow(info *live.SessionInfo) clientRow {
+func (v *view) clientRanks() ranks[*live.Session] {
+	rates := v.api.Rates
+	return ranks[*live.Session]{
+		"id":         func(s *live.Session) rank { return byText(s.ID) },
+		"ip":         func(s *live.Session) rank { return byText(ip(&s.Request)) },
+		"name":       func(s *live.Session) rank { return byText(s.Key.Name) },
+		"type":       func(s *live.Session) rank { return byText(clientType(&s.Request)) },
+		"alive":      func(s *live.Session) rank { return byNumber(v.now.Sub(s.Began()).Seconds()) },
+		"send_bytes": func(s *live.Session) rank { return byNumber(s.Totals().Sent) },
+		"recv_bytes": func(s *live.Session) rank { return byNumber(s.Totals().Received) },
+		"send_30s":   func(s *live.Session) rank { return byNumber(rates.Of(s.ID).Send) },
+		"recv_30s":   func(s *live.Session) rank { return byNumber(rates.Of(s.ID).Recv) },
+	}
+}
+
+func (v *view) clientRow(info live.SessionInfo) clientRow {
 	row := clientRow{
 		ID:        info.ID,
-		Vhost:     v.vhostIDs[info.Key.Vhost],
+		Vhost:     v.vhostID(info.Key.Vhost),
 		Stream:    info.StreamID,
+		IP:        ip(&info.Request),
 		PageURL:   info.PageURL,
 		SWFURL:    info.SWFURL,
 		TCURL:     tcURL(&info.Request),
@@ -81,6 +109,11 @@ func (v *view) clientRow(info *live.SessionInfo) clientRow {
 		SendBytes: info.Totals.Sent,
 		RecvBytes: info.Totals.Received,
 		Kbps:      v.api.Rates.Of(info.ID),
+		SinceMS:   info.Began.UnixMilli(),
+		Protocol:  info.Protocol,
+		TLS:       info.TLS != nil,
+		UserAgent: info.UserAgent,
+		Dropped:   dropped(&info.Totals),
 		User:      info.Grant.User,
 		Note:      info.Grant.Note,
 	}
@@ -88,10 +121,28 @@ func (v *view) clientRow(info *live.SessionInfo) clientRow {
 		end = end.UTC().Truncate(time.Second)
 		row.Expires = &end
 	}
-	if addr := info.Remote.Addr(); addr.IsValid() {
-		row.IP = addr.Unmap().String()
-	}
 	return row
+}
+
+// ip returns a client's address, "" if it is not known.
+func ip(r *live.Request) string {
+	if addr := r.Remote.Addr(); addr.IsValid() {
+		return addr.Unmap().String()
+	}
+	return ""
+}
+
+// A droppedRow counts what was lost on its way: tags of a publisher that could not be read, and how often a viewer was too
+// slow and jumped to a newer key frame, how often of these for the bound of its lag in bytes, and what it has missed so.
+type droppedRow struct {
+	BrokenTags   int64 `json:"broken_tags"`
+	Skips        int64 `json:"skips"`
+	SkipsByBytes int64 `json:"skips_by_bytes"`
+	SkippedBytes int64 `json:"skipped_bytes"`
+}
+
+func dropped(t *live.Totals) droppedRow {
+	return droppedRow{t.BrokenTags, t.Skips, t.SkipsByBytes, t.SkippedBytes}
 }
 
 // clientType returns SRS's word for what a client does. All continuous streams over HTTP are FLV to SRS.

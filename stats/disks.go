@@ -1,9 +1,11 @@
 package stats
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/prometheus/procfs/blockdevice"
 	"github.com/shirou/gopsutil/v4/disk"
 )
 
@@ -20,15 +22,16 @@ func (s *System) measureDisks(now time.Time) error {
 		return err
 	}
 	sum := disks{at: now, busy: make(map[string]uint64)}
+	whole, ok := wholeDisks()
 	for name, d := range list {
-		if virtualDisk(name) || isPartition(name, list) {
+		if ok && !whole[name] {
 			continue
 		}
 		sum.read += d.ReadBytes
 		sum.wrote += d.WriteBytes
 		sum.busy[name] = d.IoTime
 	}
-	sum.since(&s.disks, &s.row.System)
+	sum.since(&s.disks, &s.last.summaries.System)
 	s.disks = sum
 	return nil
 }
@@ -54,29 +57,27 @@ func (d *disks) since(old *disks, row *systemRow) {
 	}
 }
 
-// virtualDisk tells whether a block device has its bytes from another one, which counts them, or from memory.
-func virtualDisk(name string) bool {
-	for _, prefix := range []string{"loop", "ram", "zram", "dm-", "md", "sr", "fd"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
+// wholeDisks returns which block devices are disks of their own: no parts of others, and not virtual. ok is false where the
+// platform does not tell, and lists no parts of disks either.
+func wholeDisks() (names map[string]bool, ok bool) {
+	sys, err := blockdevice.NewDefaultFS()
+	if err != nil {
+		return nil, false
 	}
-	return false
+	list, err := sys.SysBlockDevices()
+	if err != nil {
+		return nil, false
+	}
+	names = make(map[string]bool)
+	for _, name := range list {
+		names[name] = !virtualDisk(name)
+	}
+	return names, true
 }
 
-// isPartition tells whether a name of Linux is that of a part of another disk: sda1 of sda, nvme0n1p1 of nvme0n1.
-func isPartition[T any](name string, disks map[string]T) bool {
-	parent := strings.TrimRight(name, "0123456789")
-	if parent == name {
-		return false
-	}
-	if _, ok := disks[parent]; ok {
-		return true
-	}
-	numbered, ok := strings.CutSuffix(parent, "p")
-	if !ok {
-		return false
-	}
-	_, ok = disks[numbered]
-	return ok
+// virtualDisk tells whether a block device of Linux has its bytes from another one or from memory, or holds a medium that
+// comes and goes.
+func virtualDisk(name string) bool {
+	kind := strings.TrimRight(name, "0123456789")
+	return slices.Contains([]string{"loop", "ram", "zram", "dm-", "md", "sr", "fd"}, kind)
 }

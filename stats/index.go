@@ -1,41 +1,85 @@
 package stats
 
 import (
+	"bytes"
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 )
 
+// A Link is a line of the index: an endpoint's name, and what it is for.
+type Link struct{ Name, About string }
+
+// links are a JSON object in a fixed order.
+type links []Link
+
+// MarshalJSON returns an object of the names.
+func (l links) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	b.WriteByte('{')
+	for i, link := range l {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		for j, text := range []string{link.Name, link.About} {
+			if j > 0 {
+				b.WriteByte(':')
+			}
+			if err := enc.Encode(text); err != nil {
+				return nil, err
+			}
+			b.Truncate(b.Len() - 1) // the line feed
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
 type indexBody struct {
 	envelope
-	URLs any `json:"urls"`
-}
-
-type rootURLs struct {
-	V1 string `json:"v1"`
-}
-
-type v1URLs struct {
-	Versions  string `json:"versions"`
-	Summaries string `json:"summaries"`
-	Vhosts    string `json:"vhosts"`
-	Streams   string `json:"streams"`
-	Clients   string `json:"clients"`
-	Bans      string `json:"bans"`
+	URLs  links `json:"urls"`
+	Tests links `json:"tests,omitempty"`
 }
 
 func (a *API) root(*request) (any, error) {
-	return indexBody{a.envelope(), rootURLs{V1: "version 1 of the API"}}, nil
+	return indexBody{envelope: a.envelope(), URLs: links{{"api", "the HTTP API"}}}, nil
+}
+
+func (a *API) versionsOfAPI(*request) (any, error) {
+	return indexBody{envelope: a.envelope(), URLs: links{{"v1", "version 1 of the API"}}}, nil
+}
+
+// v1 are the endpoints of this API, in SRS's order.
+var v1 = links{
+	{"versions", "the version of this server"},
+	{"summaries", "the summary of this process and its machine: pid, memory, cpu, network, connections"},
+	{"rusages", "what this process has used, by getrusage"},
+	{"self_proc_stats", "what the kernel says of this process: /proc/self/stat"},
+	{"system_proc_stats", "what the machine's cores have done: /proc/stat"},
+	{"meminfos", "the machine's memory"},
+	{"authors", "the license and who has written this server"},
+	{"features", "what this server can do, and how it was built"},
+	{"requests", "this request, as it came in"},
+	{"vhosts", "the vhosts, or /{id} for one"},
+	{"streams", "the streams, or /{id} for one; start and count select a page; app, stream and vhost filter; sort sorts"},
+	{"clients", "the clients, or /{id} for one, which DELETE ends; pages as streams, and type filters too"},
+	{"bans", "who is kept out, or /{id} for one ban, which DELETE lifts; start and count select a page"},
+	{"raw", "the raw API: rpc=raw only"},
+	{"clusters", "the origin cluster, of which there is none"},
+}
+
+// v1Tests are the endpoints below tests/.
+var v1Tests = links{
+	{"requests", "this request, as it came in"},
+	{"errors", "always the error 100"},
+	{"redirects", "always a redirect to errors"},
 }
 
 func (a *API) index(*request) (any, error) {
-	return indexBody{a.envelope(), v1URLs{
-		Versions:  "the version of this server",
-		Summaries: "the summary of this process and its machine: pid, memory, cpu, network, connections",
-		Vhosts:    "the vhosts, or /{id} for one",
-		Streams:   "the streams, or /{id} for one; start and count select a page",
-		Clients:   "the clients, or /{id} for one, which DELETE ends; start and count select a page",
-		Bans:      "who is kept out, or /{id} for one ban, which DELETE lifts; start and count select a page",
-	}}, nil
+	return indexBody{a.envelope(), slices.Concat(v1, links(a.Others)), v1Tests}, nil
 }
 
 type versionRow struct {

@@ -20,16 +20,72 @@ type audioRow struct {
 	Profile    string `json:"profile"`
 }
 
-// mediaRows tells what a stream consists of. A row is nil if the stream has no such track, or its configuration has not
-// come yet. The configurations are a publisher's, so nothing is taken for granted about them.
-func mediaRows(setup *live.Setup) (video *videoRow, audio *audioRow) {
-	if t, ok := setup.Track(live.KindVideo); ok && configured(&t) {
-		video = videoOf(t.Codec, payload(&t))
+// A mainVideo is what a stream shows of its main video. What it has beyond SRS's is of the newest 30 s, or of the newest whole
+// group of pictures.
+type mainVideo struct {
+	*videoRow
+	videoFlow
+}
+
+type mainAudio struct {
+	*audioRow
+	audioFlow
+}
+
+type videoFlow struct {
+	FPS       decimal `json:"fps"`
+	Kbps      int64   `json:"kbps"`
+	GOPFrames int     `json:"gop_frames"` // 0 until there were two key frames
+	GOPMS     int64   `json:"gop_ms"`     // from one key frame to the next; likewise
+}
+
+type audioFlow struct {
+	Kbps int64 `json:"kbps"`
+}
+
+// A trackRow tells which track of a stream a row is of, and what came of it since its publisher began.
+type trackRow struct {
+	Kind   string `json:"kind"`
+	Number int    `json:"number"`
+	Main   bool   `json:"main"`
+	Frames int64  `json:"frames"`
+	Bytes  int64  `json:"bytes"` // the codec's own
+}
+
+type videoTrack struct {
+	trackRow
+	mainVideo
+}
+
+type audioTrack struct {
+	trackRow
+	mainAudio
+}
+
+// addTracks tells what a stream consists of. Its main video or audio is nil if there is no such track, or its configuration
+// has not come yet. The configurations are a publisher's, so nothing is taken for granted about them.
+func (v *view) addTracks(row *streamRow, info *live.StreamInfo) {
+	for i := range info.Tracks {
+		t := &info.Tracks[i]
+		rate := v.api.Rates.track(trackID{info.Publisher.ID, t.Kind, t.Number})
+		head := trackRow{Kind: t.Kind.String(), Number: int(t.Number), Main: t.Main, Frames: t.Frames, Bytes: t.Bytes}
+		main := t.Main && configured(&t.Track)
+		switch t.Kind {
+		case live.KindVideo:
+			flow := videoFlow{FPS: rate.fps, Kbps: rate.kbps, GOPFrames: t.GOPFrames, GOPMS: t.GOPTime.Milliseconds()}
+			video := mainVideo{videoOf(t.Codec, payload(&t.Track)), flow}
+			if main {
+				row.Video = &video
+			}
+			row.Tracks = append(row.Tracks, videoTrack{head, video})
+		case live.KindAudio:
+			audio := mainAudio{audioOf(t.Codec, payload(&t.Track)), audioFlow{Kbps: rate.kbps}}
+			if main {
+				row.Audio = &audio
+			}
+			row.Tracks = append(row.Tracks, audioTrack{head, audio})
+		}
 	}
-	if t, ok := setup.Track(live.KindAudio); ok && configured(&t) {
-		audio = audioOf(t.Codec, payload(&t))
-	}
-	return video, audio
 }
 
 // configured tells whether a track has the configuration that its codec needs.

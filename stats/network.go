@@ -25,7 +25,7 @@ func (s *System) measureNet(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	row := &s.row.System
+	row := &s.last.summaries.System
 	row.NetSampleTime = now.UnixMilli()
 	for _, nic := range list {
 		recv, send := &row.NetRecviBytes, &row.NetSendiBytes

@@ -31,7 +31,8 @@ type Rates struct {
 
 	mu     sync.RWMutex
 	series map[string]*series // by id; the server's is ""
-	last   time.Time          // of the last look
+	tracks map[trackID]*series
+	last   time.Time // of the last look
 }
 
 // NewRates returns the rates of a hub. Close must be called.
@@ -80,30 +81,56 @@ func (r *Rates) run() {
 
 // look samples everything that the hub knows and forgets all else.
 func (r *Rates) look() {
-	snap, now := r.hub.Snapshot(), time.Now()
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.series
-	r.series = make(map[string]*series, len(old))
-	add := func(id string, began time.Time, t live.Totals) {
-		s := old[id]
+	l := look{rates: r, now: now, series: make(map[string]*series, len(r.series)), tracks: make(map[trackID]*series, len(r.tracks))}
+	l.add("", time.Time{}, r.hub.Totals())
+	for _, v := range r.hub.Vhosts() {
+		l.add(v.ID, time.Time{}, v.Totals)
+	}
+	for _, s := range r.hub.Streams() {
+		info := s.Info()
+		l.add(info.ID, info.Began, info.Totals)
+		l.addTracks(&info)
+	}
+	for _, s := range r.hub.Sessions() {
+		l.add(s.ID, s.Began(), s.Totals())
+	}
+	r.series, r.tracks, r.last = l.series, l.tracks, now
+}
+
+// A look is what one look at the hub finds.
+type look struct {
+	rates  *Rates
+	now    time.Time
+	series map[string]*series
+	tracks map[trackID]*series
+}
+
+func (l *look) add(id string, began time.Time, t live.Totals) {
+	s := l.rates.series[id]
+	if s == nil {
+		s = l.rates.newSeries(began)
+	}
+	s.add(sample{at: l.now, received: t.Received, sent: t.Sent})
+	l.series[id] = s
+}
+
+func (l *look) addTracks(info *live.StreamInfo) {
+	if info.Publisher == nil {
+		return
+	}
+	for i := range info.Tracks {
+		t := &info.Tracks[i]
+		id := trackID{info.Publisher.ID, t.Kind, t.Number}
+		s := l.rates.tracks[id]
 		if s == nil {
-			s = r.newSeries(began)
+			s = l.rates.newSeries(info.Publisher.Began)
 		}
-		s.add(sample{now, t.Received, t.Sent})
-		r.series[id] = s
+		s.add(sample{at: l.now, received: t.Bytes, frames: t.Frames})
+		l.tracks[id] = s
 	}
-	add("", time.Time{}, snap.Totals)
-	for i := range snap.Vhosts {
-		add(snap.Vhosts[i].ID, time.Time{}, snap.Vhosts[i].Totals)
-	}
-	for i := range snap.Streams {
-		add(snap.Streams[i].ID, snap.Streams[i].Began, snap.Streams[i].Totals)
-	}
-	for i := range snap.Sessions {
-		add(snap.Sessions[i].ID, snap.Sessions[i].Began, snap.Sessions[i].Totals)
-	}
-	r.last = now
 }
 
 // newSeries returns a series for something that began at a time, if that is known, but after the last look. Its first
@@ -124,6 +151,7 @@ func (r *Rates) newSeries(began time.Time) *series {
 type sample struct {
 	at             time.Time
 	received, sent int64
+	frames         int64
 }
 
 // A series is the newest samples of one thing, the oldest first.
@@ -142,9 +170,44 @@ func (s *series) add(x sample) {
 }
 
 func (s *series) rate() Kbps {
+	d, seconds := s.span()
+	return Kbps{Recv: kbps(d.received, seconds), Send: kbps(d.sent, seconds)}
+}
+
+// span returns what was counted between the first and the last sample, and over how many seconds. Rates would be 0 or absurd
+// over next to no time, so there is a least.
+func (s *series) span() (d sample, seconds float64) {
 	first, last := s.samples[0], s.samples[s.n-1]
-	// Both rates would be 0 or absurd over next to no time.
-	span := max(last.at.Sub(first.at), rateStep)
-	kbps := func(bytes int64) int64 { return int64(float64(bytes) * 8 / 1000 / span.Seconds()) }
-	return Kbps{Recv: kbps(last.received - first.received), Send: kbps(last.sent - first.sent)}
+	d = sample{received: last.received - first.received, sent: last.sent - first.sent, frames: last.frames - first.frames}
+	return d, max(last.at.Sub(first.at), rateStep).Seconds()
+}
+
+func kbps(bytes int64, seconds float64) int64 { return int64(float64(bytes) * 8 / 1000 / seconds) }
+
+// A trackID names a track of a publisher.
+type trackID struct {
+	publisher string // its session
+	kind      live.Kind
+	number    uint8
+}
+
+// A trackRate tells how fast a track comes in.
+type trackRate struct {
+	kbps int64
+	fps  decimal
+}
+
+// track returns the rate of a track: 0 if it is unknown, or too young.
+func (r *Rates) track(id trackID) trackRate {
+	if r == nil {
+		return trackRate{}
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.tracks[id]
+	if s == nil {
+		return trackRate{}
+	}
+	d, seconds := s.span()
+	return trackRate{kbps: kbps(d.received, seconds), fps: decimal(float64(d.frames) / seconds)}
 }

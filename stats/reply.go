@@ -35,6 +35,8 @@ type code int
 
 // The codes that this API uses, with SRS's numbers. Those that SRS has not are of the range that it leaves to others.
 const (
+	codeTest           code = 100
+	codeRawDisabled    code = 1061
 	codeParameter      code = 1063
 	codeVhostNotFound  code = 2014
 	codeStreamNotFound code = 2048
@@ -54,6 +56,11 @@ type codeBody struct {
 type notAllowed string
 
 func (n notAllowed) Error() string { return "only " + string(n) }
+
+// redirect is the error for what is at another path.
+type redirect string
+
+func (r redirect) Error() string { return "see " + string(r) }
 
 // errNotFound is the error for a path that leads nowhere.
 var errNotFound = errors.New("no such path")
@@ -103,6 +110,11 @@ func writeError(w http.ResponseWriter, callback string, err error) {
 	if allow, ok := errors.AsType[notAllowed](err); ok {
 		w.Header().Set("Allow", string(allow))
 		writeText(w, http.StatusMethodNotAllowed)
+		return
+	}
+	if path, ok := errors.AsType[redirect](err); ok {
+		w.Header().Set("Location", string(path))
+		writeText(w, http.StatusMovedPermanently)
 		return
 	}
 	writeText(w, http.StatusNotFound)

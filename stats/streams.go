@@ -33,58 +33,108 @@ type streamRow struct {
 	RecvBytes   int64      `json:"recv_bytes"`
 	Kbps        Kbps       `json:"kbps"`
 	Publish     publishRow `json:"publish"`
-	Video       *videoRow  `json:"video"`
-	Audio       *audioRow  `json:"audio"`
+	Video       *mainVideo `json:"video"`
+	Audio       *mainAudio `json:"audio"`
+
+	// What SRS has not.
+	Dropped   droppedRow `json:"dropped"`    // for all who were at the stream
+	LastError *faultRow  `json:"last_error"` // of the name's publishers, also before
+	Tracks    []any      `json:"tracks"`     // a videoTrack or audioTrack each
 }
 
-// publishRow has SinceMS beyond what SRS has: when the publisher began, in milliseconds since 1970.
+// publishRow has beyond what SRS has since when the publisher is on air, in milliseconds since 1970, and for how many.
 type publishRow struct {
 	Active  bool   `json:"active"`
-	CID     string `json:"cid,omitempty"` // the publisher's id in clients
+	CID     string `json:"cid,omitempty"` // the id in clients of the publisher, or of the last one
 	SinceMS int64  `json:"since_ms,omitempty"`
+	OnAirMS *int64 `json:"on_air_ms,omitempty"`
+}
+
+// A faultRow tells what went wrong with a publisher.
+type faultRow struct {
+	AtMS   int64  `json:"at_ms"`  // in milliseconds since 1970
+	Client string `json:"client"` // the publisher's id; it may have gone
+	Text   string `json:"text"`
 }
 
 func (a *API) streams(r *request) (any, error) {
 	if err := r.readOnly(); err != nil {
 		return nil, err
 	}
-	v := a.view()
+	v, list := a.view(), a.Hub.Streams()
 	if r.id != "" {
-		i := slices.IndexFunc(v.Streams, func(info live.StreamInfo) bool { return info.ID == r.id })
+		i := slices.IndexFunc(list, func(s *live.Stream) bool { return s.ID() == r.id })
 		if i < 0 {
 			return nil, codeStreamNotFound
 		}
-		return streamBody{a.envelope(), v.streamRow(&v.Streams[i])}, nil
+		return streamBody{a.envelope(), v.streamRow(list[i].Info())}, nil
 	}
-	list := page(v.Streams, r.query)
-	rows := make([]streamRow, 0, len(list))
-	for i := range list {
-		rows = append(rows, v.streamRow(&list[i]))
+	list = slices.DeleteFunc(list, func(s *live.Stream) bool { return !v.asksKey(r.query, s.Key(), s.ID()) })
+	if err := v.streamRanks().arrange(list, r.query); err != nil {
+		return nil, err
 	}
-	return streamsBody{a.envelope(), len(v.Streams), rows}, nil
+	rows := []streamRow{}
+	for _, s := range page(list, r.query) {
+		rows = append(rows, v.streamRow(s.Info()))
+	}
+	return streamsBody{a.envelope(), len(list), rows}, nil
 }
 
-func (v *view) streamRow(info *live.StreamInfo) streamRow {
-	opener := v.opener(info)
+func (v *view) streamRanks() ranks[*live.Stream] {
+	rates := v.api.Rates
+	return ranks[*live.Stream]{
+		"id":         func(s *live.Stream) rank { return byText(s.ID()) },
+		"name":       func(s *live.Stream) rank { return byText(s.Key().Name) },
+		"app":        func(s *live.Stream) rank { return byText(s.Key().App) },
+		"clients":    func(s *live.Stream) rank { return byNumber(s.Info().Sessions) },
+		"frames":     func(s *live.Stream) rank { return byNumber(frames(s.Info().Totals)) },
+		"send_bytes": func(s *live.Stream) rank { return byNumber(s.Info().Totals.Sent) },
+		"recv_bytes": func(s *live.Stream) rank { return byNumber(s.Info().Totals.Received) },
+		"send_30s":   func(s *live.Stream) rank { return byNumber(rates.Of(s.ID()).Send) },
+		"recv_30s":   func(s *live.Stream) rank { return byNumber(rates.Of(s.ID()).Recv) },
+		"on_air_ms":  func(s *live.Stream) rank { return byNumber(v.onAir(s.Info().Publisher)) },
+	}
+}
+
+func frames(t live.Totals) int64 { return t.AudioFrames + t.VideoFrames }
+
+// onAir returns since how many milliseconds somebody publishes, -1 if nobody does.
+func (v *view) onAir(publisher *live.SessionInfo) int64 {
+	if publisher == nil {
+		return -1
+	}
+	return v.now.Sub(publisher.Began).Milliseconds()
+}
+
+func (v *view) streamRow(info live.StreamInfo) streamRow {
 	row := streamRow{
 		ID:          info.ID,
 		Name:        info.Key.Name,
-		Vhost:       v.vhostIDs[info.Key.Vhost],
+		Vhost:       v.vhostID(info.Key.Vhost),
 		App:         info.Key.App,
-		TCURL:       tcURL(&opener.Request),
 		URL:         info.Key.URL(),
 		LiveMS:      v.now.UnixMilli(),
 		Clients:     info.Sessions,
-		Frames:      info.Totals.AudioFrames + info.Totals.VideoFrames,
+		Frames:      frames(info.Totals),
 		AudioFrames: info.Totals.AudioFrames,
 		VideoFrames: info.Totals.VideoFrames,
 		SendBytes:   info.Totals.Sent,
 		RecvBytes:   info.Totals.Received,
 		Kbps:        v.api.Rates.Of(info.ID),
+		Publish:     publishRow{CID: info.Newest},
+		Dropped:     dropped(&info.Totals),
+		Tracks:      []any{},
+	}
+	if p := info.Waiting; p != nil {
+		row.TCURL = tcURL(&p.Request)
 	}
 	if p := info.Publisher; p != nil {
-		row.Publish = publishRow{Active: true, CID: p.ID, SinceMS: p.Began.UnixMilli()}
-		row.Video, row.Audio = mediaRows(info.Setup)
+		row.TCURL = tcURL(&p.Request)
+		row.Publish.Active, row.Publish.SinceMS, row.Publish.OnAirMS = true, p.Began.UnixMilli(), new(v.onAir(p))
+		v.addTracks(&row, &info)
+	}
+	if f := info.Fault; f != nil {
+		row.LastError = &faultRow{AtMS: f.Time.UnixMilli(), Client: f.Session, Text: f.Err.Error()}
 	}
 	return row
 }

@@ -61,13 +61,13 @@ func (a *API) summaries(*request) (any, error) {
 
 // Summaries returns what the endpoint of this name tells as its data, for encoding/json.
 func (a *API) Summaries() any {
-	row := a.System.sample()
-	snap, now := a.Hub.Snapshot(), time.Now().UnixMilli()
+	row := a.System.sample().summaries
+	total, now := a.Hub.Totals(), time.Now().UnixMilli()
 	row.NowMS = now
 	row.Self.Version = parseVersion(a.Version).Version
 	row.System.SRSSampleTime = now
-	row.System.SRSRecvBytes = snap.Totals.Received
-	row.System.SRSSendBytes = snap.Totals.Sent
-	row.System.ConnSRS = len(snap.Sessions)
+	row.System.SRSRecvBytes = total.Received
+	row.System.SRSSendBytes = total.Sent
+	row.System.ConnSRS = a.Hub.Len()
 	return row
 }

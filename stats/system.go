@@ -2,16 +2,12 @@ package stats
 
 import (
 	"errors"
-	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/host"
 	"github.com/shirou/gopsutil/v4/load"
-	"github.com/shirou/gopsutil/v4/mem"
 	"github.com/shirou/gopsutil/v4/process"
 )
 
@@ -23,7 +19,7 @@ const sampleAge = time.Second
 // ready for use, by several goroutines.
 type System struct {
 	mu    sync.Mutex
-	row   summariesRow
+	last  measurement
 	at    time.Time
 	proc  *process.Process
 	cores int
@@ -34,67 +30,55 @@ type System struct {
 	nics    nics
 }
 
+// A measurement is what the endpoints of the system tell. What the platform does not tell is 0, and makes the row that it
+// belongs to not OK.
+type measurement struct {
+	summaries summariesRow
+	rusages   rusagesRow
+	self      selfProcRow
+	system    systemProcRow
+	memory    meminfosRow
+}
+
 // errNotTold means that the platform does not tell something.
 var errNotTold = errors.New("not told by the platform")
 
 // sample returns what is measured here, or zeros if s is nil.
-func (s *System) sample() summariesRow {
+func (s *System) sample() measurement {
 	if s == nil {
-		return summariesRow{}
+		return measurement{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := time.Now(); s.at.IsZero() || now.Sub(s.at) >= sampleAge {
 		s.measure(now)
 	}
-	return s.row
+	return s.last
 }
 
-// measure measures everything. What the platform does not tell stays 0, and makes the whole not OK.
+// measure measures everything.
 func (s *System) measure(now time.Time) {
-	s.row = summariesRow{OK: true}
-	for _, part := range []func(time.Time) error{
-		s.measureSelf, s.measureCPU, s.measureMemory, s.measureLoad, s.measureDisks, s.measureNet, s.measureSockets,
-	} {
-		if part(now) != nil {
-			s.row.OK = false
-		}
+	ms := now.UnixMilli()
+	s.last = measurement{
+		rusages: rusagesRow{SampleTime: ms},
+		self:    selfProcRow{SampleTime: ms},
+		system:  systemProcRow{SampleTime: ms},
+		memory:  meminfosRow{SampleTime: ms},
 	}
+	m := &s.last
+	process, processor, memory := s.measureSelf(now), s.measureCPU(), s.measureMemory()
+	m.rusages.OK = m.rusages.measure() == nil
+	m.self.OK = m.self.measure() == nil && process == nil
+	m.self.Percent = m.summaries.Self.CPUPercent
+	m.system.OK = processor == nil
+	m.memory.OK = memory == nil
+	m.summaries.OK = errors.Join(process, processor, memory,
+		s.measureOwnMemory(), s.measureLoad(), s.measureDisks(now), s.measureNet(now), s.measureSockets()) == nil
 	s.at = now
 }
 
-func (s *System) measureSelf(now time.Time) (err error) {
-	row := &s.row.Self
-	row.PID, row.PPID, row.Argv = os.Getpid(), os.Getppid(), strings.Join(os.Args, " ")
-	if row.CWD, err = os.Getwd(); err != nil {
-		return err
-	}
-	if s.proc == nil {
-		if s.proc, err = process.NewProcess(int32(row.PID)); err != nil {
-			return err
-		}
-	}
-	times, err := s.proc.Times()
-	if err != nil {
-		return err
-	}
-	began, err := s.proc.CreateTime()
-	if err != nil {
-		return err
-	}
-	from := s.at
-	if from.IsZero() {
-		from = time.UnixMilli(began)
-	}
-	used := times.User + times.System
-	row.CPUPercent = share(used-s.selfCPU, now.Sub(from).Seconds())
-	row.Uptime = int64(now.Sub(time.UnixMilli(began)).Seconds())
-	s.selfCPU = used
-	return nil
-}
-
-func (s *System) measureCPU(time.Time) error {
-	row := &s.row.System
+func (s *System) measureCPU() error {
+	row := &s.last.summaries.System
 	if s.cores == 0 {
 		n, err := cpu.Counts(true)
 		if err != nil {
@@ -115,46 +99,13 @@ func (s *System) measureCPU(time.Time) error {
 	row.CPUPercent = min(share(busy-oldBusy, all-oldAll), 1)
 	row.IdleTime = decimal(list[0].Idle)
 	s.cpu = list[0]
+	s.last.system.take(&s.cpu)
+	s.last.system.Percent = row.CPUPercent
 	return nil
 }
 
-// cpuSeconds returns how many seconds the cores had, and how many of them they were busy.
-func cpuSeconds(t *cpu.TimesStat) (all, busy float64) {
-	busy = t.User + t.System + t.Nice + t.Irq + t.Softirq + t.Steal
-	if runtime.GOOS != "linux" { // which counts guests as users
-		busy += t.Guest + t.GuestNice
-	}
-	return busy + t.Idle + t.Iowait, busy
-}
-
-func (s *System) measureMemory(time.Time) error {
-	row := &s.row.System
-	ram, err := mem.VirtualMemory()
-	if err != nil {
-		return err
-	}
-	row.RAMKB = int64(ram.Total / 1024)
-	row.RAMPercent = share(float64(ram.Used), float64(ram.Total))
-	swap, err := mem.SwapMemory()
-	if err != nil {
-		return err
-	}
-	row.SwapKB = int64(swap.Total / 1024)
-	row.SwapPercent = share(float64(swap.Used), float64(swap.Total))
-	if s.proc == nil {
-		return errNotTold
-	}
-	own, err := s.proc.MemoryInfo()
-	if err != nil {
-		return err
-	}
-	s.row.Self.MemKB = int64(own.RSS / 1024)
-	s.row.Self.MemPercent = share(float64(own.RSS), float64(ram.Total))
-	return nil
-}
-
-func (s *System) measureLoad(time.Time) error {
-	row := &s.row.System
+func (s *System) measureLoad() error {
+	row := &s.last.summaries.System
 	up, err := host.Uptime()
 	if err != nil {
 		return err

@@ -37,22 +37,39 @@ func (a *API) vhosts(r *request) (any, error) {
 	if err := r.readOnly(); err != nil {
 		return nil, err
 	}
-	v := a.view()
+	list := a.Hub.Vhosts()
 	if r.id != "" {
-		i := slices.IndexFunc(v.Vhosts, func(info live.VhostInfo) bool { return info.ID == r.id })
+		i := slices.IndexFunc(list, func(info live.VhostInfo) bool { return info.ID == r.id })
 		if i < 0 {
 			return nil, codeVhostNotFound
 		}
-		return vhostBody{a.envelope(), v.vhostRow(&v.Vhosts[i])}, nil
+		return vhostBody{a.envelope(), a.vhostRow(&list[i])}, nil
 	}
-	rows := make([]vhostRow, 0, len(v.Vhosts))
-	for i := range v.Vhosts {
-		rows = append(rows, v.vhostRow(&v.Vhosts[i]))
+	list = slices.DeleteFunc(list, func(info live.VhostInfo) bool { return !asks(r.query, "vhost", info.Name, info.ID) })
+	if err := a.vhostRanks().arrange(list, r.query); err != nil {
+		return nil, err
+	}
+	rows := make([]vhostRow, 0, len(list))
+	for i := range list {
+		rows = append(rows, a.vhostRow(&list[i]))
 	}
 	return vhostsBody{a.envelope(), rows}, nil
 }
 
-func (v *view) vhostRow(info *live.VhostInfo) vhostRow {
+func (a *API) vhostRanks() ranks[live.VhostInfo] {
+	return ranks[live.VhostInfo]{
+		"id":         func(v live.VhostInfo) rank { return byText(v.ID) },
+		"name":       func(v live.VhostInfo) rank { return byText(v.Name) },
+		"clients":    func(v live.VhostInfo) rank { return byNumber(v.Sessions) },
+		"streams":    func(v live.VhostInfo) rank { return byNumber(v.Streams) },
+		"send_bytes": func(v live.VhostInfo) rank { return byNumber(v.Totals.Sent) },
+		"recv_bytes": func(v live.VhostInfo) rank { return byNumber(v.Totals.Received) },
+		"send_30s":   func(v live.VhostInfo) rank { return byNumber(a.Rates.Of(v.ID).Send) },
+		"recv_30s":   func(v live.VhostInfo) rank { return byNumber(a.Rates.Of(v.ID).Recv) },
+	}
+}
+
+func (a *API) vhostRow(info *live.VhostInfo) vhostRow {
 	row := vhostRow{
 		ID:        info.ID,
 		Name:      info.Name,
@@ -61,12 +78,12 @@ func (v *view) vhostRow(info *live.VhostInfo) vhostRow {
 		Streams:   info.Streams,
 		SendBytes: info.Totals.Sent,
 		RecvBytes: info.Totals.Received,
-		Kbps:      v.api.Rates.Of(info.ID),
+		Kbps:      a.Rates.Of(info.ID),
 	}
-	if v.api.HLS == nil {
+	if a.HLS == nil {
 		return row
 	}
-	if fragment, ok := v.api.HLS(info.Name); ok {
+	if fragment, ok := a.HLS(info.Name); ok {
 		row.HLS = hlsRow{Enabled: true, Fragment: new(decimal(fragment.Seconds()))}
 	}
 	return row

@@ -8,37 +8,28 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// A view is what one answer is made of: the hub at one moment.
+// A view is what the rows of one answer have in common.
 type view struct {
-	live.Snapshot
 	api      *API
 	now      time.Time
-	vhostIDs map[string]string // by name
-	openers  map[string]live.SessionInfo
+	vhostIDs map[string]string // by name, as far as they were asked for
 }
 
-func (a *API) view() *view {
-	v := &view{Snapshot: a.Hub.Snapshot(), api: a, now: time.Now(), vhostIDs: make(map[string]string)}
-	for _, info := range v.Vhosts {
-		v.vhostIDs[info.Name] = info.ID
+func (a *API) view() *view { return &view{api: a, now: time.Now(), vhostIDs: make(map[string]string)} }
+
+func (v *view) vhostID(name string) string {
+	id, ok := v.vhostIDs[name]
+	if !ok {
+		id = v.api.Hub.VhostID(name)
+		v.vhostIDs[name] = id
 	}
-	return v
+	return id
 }
 
-// opener returns the session that a stream's tcUrl is taken from: its publisher, or the first of those that wait for one.
-func (v *view) opener(s *live.StreamInfo) live.SessionInfo {
-	if s.Publisher != nil {
-		return *s.Publisher
-	}
-	if v.openers == nil {
-		v.openers = make(map[string]live.SessionInfo)
-		for _, ses := range v.Sessions {
-			if first, ok := v.openers[ses.StreamID]; !ok || ses.Began.Before(first.Began) {
-				v.openers[ses.StreamID] = ses
-			}
-		}
-	}
-	return v.openers[s.ID]
+// asksKey tells whether a query asks for a stream of this key and id.
+func (v *view) asksKey(query url.Values, k live.Key, id string) bool {
+	return asks(query, "app", k.App) && asks(query, "stream", k.Name, id) &&
+		(!query.Has("vhost") || asks(query, "vhost", k.Vhost, v.vhostID(k.Vhost)))
 }
 
 // tcURL returns the URL without the stream: RTMP's own, or what SRS makes up for HTTP.

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package stats
+
+func (*rusagesRow) measure() error { return errNotTold }
