@@ -243,6 +243,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.setViewerKey()
+	a.setSeams()
 	a.started = true
 	a.engine.activate(a)
 	for _, ln := range a.listeners {

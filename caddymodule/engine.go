@@ -43,6 +43,7 @@ type engine struct {
 	outbox   *outbox.Outbox
 
 	viewerKey sync.Once // done when hls has the key that it had before a restart
+	seams     sync.Once // done when hls knows where it was with its discontinuities
 
 	ended sync.Once
 

@@ -53,7 +53,7 @@ func (ch *channel) segmenter(v *variant) *segmenter {
 		if stream == nil {
 			return nil
 		}
-		w := newWindow(ch.server.start, v, ch.server.seed())
+		w := newWindow(ch.server.start, v, ch.server.seed(), &ch.server.seams)
 		g = newSegmenter(w, func() Config { return *ch.config.Load() }, ch.drain)
 		g.listed = func(p *live.SessionInfo, streamID string, s *segment) { ch.listed(v, p, streamID, s) }
 		ch.segmenters[v] = g

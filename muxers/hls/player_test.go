@@ -160,7 +160,7 @@ func BenchmarkSegmenter(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		g := newSegmenter(newWindow("x", transport, 1), func() Config { return c }, func(*live.Stream) {})
+		g := newSegmenter(newWindow("x", transport, 1, new(seams)), func() Config { return c }, func(*live.Stream) {})
 		for _, f := range frames {
 			g.take(f, false, time.Now())
 		}

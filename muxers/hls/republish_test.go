@@ -239,7 +239,7 @@ func TestSkip(t *testing.T) {
 		v.newPacker = func() packer { return slow }
 		p := livetest.Publish(s.T, s.hub, livetest.Key)
 		c := DefaultConfig()
-		g := newSegmenter(newWindow("x", &v, 1), func() Config { return c }, func(*live.Stream) {})
+		g := newSegmenter(newWindow("x", &v, 1, new(seams)), func() Config { return c }, func(*live.Stream) {})
 		livetest.Write(s.T, p, livetest.GOPs(1)...)
 		g.follow(s.server, p.Stream())
 		sleep(0)

@@ -33,6 +33,7 @@ type Server struct {
 	mu       sync.Mutex
 	channels map[live.Key]*channel
 	floor    int64 // no number at or above it was given out
+	seams    seams // given out
 }
 
 // NewServer returns a server for the streams of hub, with a key of its own; see SetKey. The caller must Close it.
@@ -167,7 +168,7 @@ func (s *Server) release(ch *channel) {
 	ch.users--
 }
 
-// Numbers are seeded from the clock in tenths of a second. A segment lasts at least a second, so that the clock outruns
+// Numbers of segments are seeded from the clock in tenths of a second. A segment lasts at least a second, so that the clock outruns
 // them even where a log full of segments comes at once. Since some players hold them in 31 bits, the seed begins anew every
 // 3.4 years; that can be noticed only by a player that watches a restart at that very moment.
 const (

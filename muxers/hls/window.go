@@ -14,6 +14,7 @@ import (
 type window struct {
 	start   string // the server's, in file names
 	variant *variant
+	count   *seams // of all windows
 
 	mu       sync.Mutex
 	segments []*segment // oldest first, their numbers in a row
@@ -23,8 +24,8 @@ type window struct {
 }
 
 // newWindow returns an empty window that counts from a number that was never given out before.
-func newWindow(start string, v *variant, seed int64) *window {
-	return &window{start: start, variant: v, next: seed, seams: seed}
+func newWindow(start string, v *variant, seed int64, count *seams) *window {
+	return &window{start: start, variant: v, count: count, next: seed, seams: count.first()}
 }
 
 // add appends a segment that was cut and packed, and lists it as the last of up to n.
@@ -33,6 +34,7 @@ func (w *window) add(s *segment, n int, target int64, setup *live.Setup) {
 	defer w.mu.Unlock()
 	if s.seam = s.seam && len(w.segments) > 0; s.seam {
 		w.seams++
+		w.count.passed(w.seams)
 	}
 	s.number, s.seams = w.next, w.seams
 	s.name = segmentName(w.start, s.number, w.variant.ending)
@@ -44,11 +46,11 @@ func (w *window) add(s *segment, n int, target int64, setup *live.Setup) {
 	w.list = newPlaylist(w.segments[max(0, len(w.segments)-n):], target, setup)
 }
 
-// floor returns a number above all that were given out, and above one that may just be.
+// floor returns a number above all that were given out to segments, and above one that may just be.
 func (w *window) floor() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return max(w.next, w.seams+1) + 1
+	return w.next + 1
 }
 
 // playlist returns what is listed now, or nil before the first segment.
