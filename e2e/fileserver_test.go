@@ -77,9 +77,8 @@ func (s *server) compare(w way, path, name string, n int, least float64) {
 
 // askFor returns a function that asks for a file so many times, and returns the time of CPU that the server took for it.
 func (s *server) askFor(w way, path string, want []byte) func(n int) time.Duration {
-	const clients = 4
+	const clients = http.DefaultMaxIdleConnsPerHost
 	client := s.browser(w.version)
-	client.Transport.(*http.Transport).MaxIdleConnsPerHost = clients
 	url := s.url(w.scheme, path)
 	return func(n int) time.Duration {
 		before := s.cpu()

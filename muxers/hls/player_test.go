@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,8 @@ func play(t *testing.T, url string) (pictures, sounds int) {
 	return pictures, sounds
 }
 
-// A flood of unknown names is answered and leaves nothing behind.
+// A flood of a million unknown names, with and without what looks like a viewer's, is answered with 404 and leaves memory as
+// it was.
 func TestFlood(t *testing.T) {
 	s := newSite(t)
 	defer s.server.Close()
@@ -79,10 +81,25 @@ func TestFlood(t *testing.T) {
 		r.Wait = 0
 		return r, nil
 	}})
-	for _, file := range []string{".m3u8", "/index.m3u8", "/media.m3u8?hls_ctx=a.b", "/abc-1.ts?hls_ctx=a.b"} {
-		for i := range 2000 {
-			s.status("/live/"+strings.Repeat("x", i%100+1)+file, 404)
+	files := []string{".m3u8", "/index.m3u8", "/media.m3u8?hls_ctx=a.b.c", "/abc-1.ts?hls_ctx=a.b.c", "/abc-1.ts?hls_sig=a.b"}
+	flood := func(n, from int) {
+		w := &discard{header: make(http.Header)}
+		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
+		for i := range n {
+			clear(w.header)
+			file := files[i%len(files)]
+			name := "/live/" + strconv.Itoa(from+i)
+			r.URL.Path, r.URL.RawQuery, _ = strings.Cut(name+file, "?")
+			if s.handler.ServeHTTP(w, r); w.status != http.StatusNotFound {
+				t.Fatalf("%s: %d", r.URL, w.status)
+			}
 		}
+	}
+	flood(10_000, 0)
+	before := heap()
+	flood(1_000_000, 10_000)
+	if grown := heap() - before; grown > 256<<10 {
+		t.Errorf("%d bytes more", grown)
 	}
 	if n, m := len(s.server.channels), len(s.hub.Snapshot().Streams); n != 0 || m != 0 {
 		t.Errorf("%d channels and %d streams left", n, m)
