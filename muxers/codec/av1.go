@@ -67,6 +67,23 @@ func (c *AV1) Size() (width, height int, ok bool) {
 	return checkSize(c.sequence.Width(), c.sequence.Height())
 }
 
+// FrameRate returns the pictures per second that the sequence header announces, 0 if it does not.
+func (c *AV1) FrameRate() float64 {
+	if c.sequence == nil || c.sequence.TimingInfo == nil || !c.sequence.TimingInfo.EqualPictureInterval {
+		return 0
+	}
+	i := c.sequence.TimingInfo
+	return checkRate(float64(i.TimeScale) / float64(i.NumUnitsInDisplayTick) / (float64(i.NumTicksPerPictureMinus1) + 1))
+}
+
+// Range returns SDR, HLG or PQ.
+func (c *AV1) Range() string {
+	if c.sequence == nil {
+		return SDR
+	}
+	return rangeOf(int(c.sequence.ColorConfig.TransferCharacteristics))
+}
+
 // The types of OBUs that have no place in an MP4 sample (AV1 Codec ISO Media File Format Binding, 2.4).
 const (
 	obuTemporalDelimiter = 2

@@ -50,6 +50,24 @@ func (c *AVC) Size() (width, height int, ok bool) {
 	return checkSize(sps.Width(), sps.Height())
 }
 
+// FrameRate returns the pictures per second that the parameter set announces, 0 if it does not.
+func (c *AVC) FrameRate() float64 {
+	var sps h264.SPS
+	if sps.Unmarshal(c.SPS[0]) != nil {
+		return 0
+	}
+	return checkRate(sps.FPS())
+}
+
+// Range returns SDR, HLG or PQ.
+func (c *AVC) Range() string {
+	var sps h264.SPS
+	if sps.Unmarshal(c.SPS[0]) != nil || sps.VUI == nil {
+		return SDR
+	}
+	return rangeOf(int(sps.VUI.TransferCharacteristics))
+}
+
 // maxSide bounds a believable picture: more than any level of HEVC allows.
 const maxSide = 16888
 

@@ -90,3 +90,21 @@ func (c *HEVC) Size() (width, height int, ok bool) {
 	}
 	return checkSize(sps.Width(), sps.Height())
 }
+
+// FrameRate returns the pictures per second that the parameter set announces, 0 if it does not.
+func (c *HEVC) FrameRate() float64 {
+	var sps h265.SPS
+	if sps.Unmarshal(c.SPS[0]) != nil {
+		return 0
+	}
+	return checkRate(sps.FPS())
+}
+
+// Range returns SDR, HLG or PQ.
+func (c *HEVC) Range() string {
+	var sps h265.SPS
+	if sps.Unmarshal(c.SPS[0]) != nil || sps.VUI == nil {
+		return SDR
+	}
+	return rangeOf(int(sps.VUI.TransferCharacteristics))
+}

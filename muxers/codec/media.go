@@ -12,6 +12,36 @@ type Picture interface {
 	String() string
 	// Size returns width and height in pixels; ok is false if nothing tells.
 	Size() (width, height int, ok bool)
+	// FrameRate returns the pictures per second that the configuration announces, 0 if it announces nothing believable.
+	FrameRate() float64
+	// Range returns how bright the picture can be, as HLS names it: SDR, HLG or PQ (RFC 8216bis, 4.4.6.2).
+	Range() string
+}
+
+// The ranges of pictures.
+const (
+	SDR = "SDR"
+	HLG = "HLG"
+	PQ  = "PQ"
+)
+
+// rangeOf returns the range of transfer characteristics (ISO/IEC 23091-2, 8.2).
+func rangeOf(transfer int) string {
+	switch transfer {
+	case 16:
+		return PQ
+	case 18:
+		return HLG
+	}
+	return SDR
+}
+
+// checkRate returns a frame rate, or 0 if it is not to be believed.
+func checkRate(rate float64) float64 {
+	if rate >= 1 && rate <= 300 { // false for NaN
+		return rate
+	}
+	return 0
 }
 
 // A Sound is what is known of an audio track. It never changes.

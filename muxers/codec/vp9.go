@@ -94,3 +94,9 @@ func (c *VP9) String() string {
 
 // Size returns width and height of the picture in pixels; ok is false if no key frame has told.
 func (c *VP9) Size() (width, height int, ok bool) { return checkSize(c.width, c.height) }
+
+// FrameRate returns 0: VP9 does not tell.
+func (*VP9) FrameRate() float64 { return 0 }
+
+// Range returns SDR, HLG or PQ.
+func (c *VP9) Range() string { return rangeOf(int(c.Transfer)) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/codec"
 )
 
 // A Muxer makes the chunks of one rendition. It carries the first track of each kind that it can; frames of others are left
@@ -99,6 +100,26 @@ func (m *Muxer) Reset() {
 // Init returns the initialization segment of the chunks that Append makes; nil if there is nothing to carry. It must not be
 // changed.
 func (m *Muxer) Init() []byte { return m.init }
+
+// Picture returns what is known of the picture that is carried; nil if there is none.
+func (m *Muxer) Picture() codec.Picture {
+	for _, t := range m.tracks {
+		if t.picture != nil {
+			return t.picture
+		}
+	}
+	return nil
+}
+
+// Sound returns what is known of the sound that is carried; nil if there is none.
+func (m *Muxer) Sound() codec.Sound {
+	for _, t := range m.tracks {
+		if t.sound != nil {
+			return t.sound
+		}
+	}
+	return nil
+}
 
 // Size returns an upper bound of what Append appends for frames.
 func (m *Muxer) Size(frames []*live.Frame) int {

@@ -49,6 +49,10 @@ func (m *media) audio(t live.Track) {
 	switch {
 	case t.Codec == live.CodecMP3:
 		m.codecs = append(m.codecs, "mp4a.40.34")
+	case t.Codec == live.CodecAC3:
+		m.codecs = append(m.codecs, "ac-3")
+	case t.Codec == live.CodecEAC3:
+		m.codecs = append(m.codecs, "ec-3")
 	case t.Codec == live.CodecAAC && t.Config != nil:
 		if c, err := codec.ParseAAC(t.Config.Payload()); err == nil {
 			m.codecs = append(m.codecs, c.String())

@@ -1,5 +1,5 @@
-// Package mpegts writes MPEG transport streams (ISO/IEC 13818-1) out of frames: H.264 and HEVC, AAC and MP3, one track of
-// each kind. It serves HTTP-TS through muxers/httplive, and muxers/hls cuts its bytes into segments.
+// Package mpegts writes MPEG transport streams (ISO/IEC 13818-1) out of frames: H.264 and HEVC; AAC, MP3, AC-3 and
+// E-AC-3; one track of each kind. It serves HTTP-TS through muxers/httplive, and muxers/hls cuts its bytes into segments.
 //
 // The packetizer is our own, because it runs once per frame: it appends to a buffer of the caller and allocates nothing.
 package mpegts

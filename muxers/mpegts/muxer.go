@@ -1,6 +1,9 @@
 package mpegts
 
-import "github.com/caddy-rtmp/caddy-rtmp/live"
+import (
+	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/muxers/codec"
+)
 
 // A Muxer is a live.Muxer of transport streams. It carries the first track of each kind that it can; frames of others
 // are left out. The tables (PAT and PMT) stand before every key frame, wherever the tracks change, and at least every
@@ -75,6 +78,22 @@ func (m *Muxer) Append(b []byte, f *live.Frame) []byte {
 	p.begin(t.streamID, f, n, lead, key)
 	t.write(&p, f)
 	return p.b
+}
+
+// Picture returns what is known of the picture that is carried; nil if there is none.
+func (m *Muxer) Picture() codec.Picture {
+	if m.video == nil {
+		return nil
+	}
+	return m.video.picture
+}
+
+// Sound returns what is known of the sound that is carried; nil if there is none.
+func (m *Muxer) Sound() codec.Sound {
+	if m.audio == nil {
+		return nil
+	}
+	return m.audio.sound
 }
 
 // lead returns the track that carries the clock.

@@ -47,6 +47,9 @@ func (t *tables) describe(video, audio *track) bool {
 	return true
 }
 
+// registrations are the descriptors of stream types that others than ISO have given out (ISO/IEC 13818-1, 2.6.8).
+var registrations = map[byte]string{typeAC3: "\x05\x04AC-3", typeEAC3: "\x05\x04EAC3"}
+
 // program returns the body of the PMT (ISO/IEC 13818-1, 2.4.4.8).
 func (t *tables) program() []byte {
 	clock := byte(pidVideo & 0xff)
@@ -56,7 +59,9 @@ func (t *tables) program() []byte {
 	b := []byte{0xe0 | firstPID>>8, clock, 0xf0, 0}
 	for i, streamType := range t.types {
 		if streamType != 0 {
-			b = append(b, streamType, 0xe0|firstPID>>8, byte(i), 0xf0, 0)
+			registration := registrations[streamType]
+			b = append(b, streamType, 0xe0|firstPID>>8, byte(i), 0xf0, byte(len(registration)))
+			b = append(b, registration...)
 		}
 	}
 	return b

@@ -11,9 +11,12 @@ const (
 	typeAAC  = 0x0f
 	typeAVC  = 0x1b
 	typeHEVC = 0x24
+	typeAC3  = 0x81 // of ATSC (A/53 part 3, 6.1), as HLS wants it
+	typeEAC3 = 0x87 // likewise (A/52, G.3.3)
 
-	idAudio = 0xc0
-	idVideo = 0xe0
+	idPrivate = 0xbd // AC-3 is in private stream 1
+	idAudio   = 0xc0
+	idVideo   = 0xe0
 )
 
 // maxAudio is the largest frame of sound whose PES packet can tell its length.
@@ -37,6 +40,9 @@ type track struct {
 	sets          []byte
 
 	aac *codec.AAC // of AAC
+
+	picture codec.Picture // of video
+	sound   codec.Sound   // of audio
 }
 
 // newTrack returns the elementary stream for t, or nil if it cannot be carried: its codec has no place here, or its
@@ -46,9 +52,11 @@ func newTrack(t live.Track) *track {
 	if t.Kind == live.KindAudio {
 		base.pid, base.streamID = pidAudio, idAudio
 	}
-	if t.Codec == live.CodecMP3 {
-		base.streamType = typeMP3
-		return &base
+	switch t.Codec {
+	case live.CodecMP3:
+		return base.mp3(t)
+	case live.CodecAC3, live.CodecEAC3:
+		return base.ac3(t)
 	}
 	if t.Config == nil {
 		return nil
@@ -69,7 +77,7 @@ func (t *track) avc(config []byte) *track {
 	if err != nil {
 		return nil
 	}
-	t.streamType, t.lengthSize = typeAVC, c.LengthSize
+	t.picture, t.streamType, t.lengthSize = c, typeAVC, c.LengthSize
 	t.delimiter = []byte(codec.StartCode + "\x09\xf0")
 	t.delimiterType = 9
 	t.typeOf = func(unit []byte) byte { return unit[0] & 0x1f }
@@ -82,7 +90,7 @@ func (t *track) hevc(config []byte) *track {
 	if err != nil {
 		return nil
 	}
-	t.streamType, t.lengthSize = typeHEVC, c.LengthSize
+	t.picture, t.streamType, t.lengthSize = c, typeHEVC, c.LengthSize
 	t.delimiter = []byte(codec.StartCode + "\x46\x01\x50")
 	t.delimiterType = 35
 	t.typeOf = func(unit []byte) byte { return unit[0] >> 1 & 0x3f }
@@ -95,7 +103,28 @@ func (t *track) mpeg4(config []byte) *track {
 	if err != nil || !c.FitsADTS(1) {
 		return nil
 	}
-	t.streamType, t.aac = typeAAC, c
+	t.sound, t.streamType, t.aac = c, typeAAC, c
+	return t
+}
+
+// mp3 needs nothing but the codec: each frame tells all.
+func (t *track) mp3(of live.Track) *track {
+	t.streamType, t.sound = typeMP3, new(codec.MP3)
+	if c, err := codec.ParseSound(of, nil); err == nil {
+		t.sound = c
+	}
+	return t
+}
+
+func (t *track) ac3(of live.Track) *track {
+	c, err := codec.ParseSound(of, nil)
+	if err != nil {
+		return nil
+	}
+	t.sound, t.streamID, t.streamType = c, idPrivate, typeAC3
+	if of.Codec == live.CodecEAC3 {
+		t.streamType = typeEAC3
+	}
 	return t
 }
 
