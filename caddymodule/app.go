@@ -58,6 +58,9 @@ type App struct {
 	// Heartbeat tells a back end at intervals that this server is there. Default: none.
 	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
 
+	// Metrics says what Caddy's metrics tell of live streams. Default: those of Metrics.
+	Metrics *Metrics `json:"metrics,omitempty"`
+
 	// ShutdownGrace is how long publishers and viewers have to go when the server ends. Default: 5s.
 	ShutdownGrace caddy.Duration `json:"shutdown_grace,omitempty"`
 
@@ -128,6 +131,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.engine = engine
+	if err := a.provisionMetrics(ctx); err != nil {
+		return err
+	}
 	return a.provisionHooks(ctx)
 }
 

@@ -100,6 +100,9 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //				...
 //			}
 //		}
+//		metrics {
+//			per_stream <count>
+//		}
 //		shutdown_grace    <duration>
 //		handshake_timeout <duration>
 //		connect_timeout   <duration>
@@ -123,6 +126,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"hook":              a.parseHook,
 		"on_reload":         a.parseOnReload,
 		"heartbeat":         a.parseHeartbeat,
+		"metrics":           a.parseMetrics,
 		"shutdown_grace":    durationOption(&a.ShutdownGrace),
 		"handshake_timeout": durationOption(&a.HandshakeTimeout),
 		"connect_timeout":   durationOption(&a.ConnectTimeout),

@@ -34,8 +34,9 @@ type engine struct {
 	hls     *hls.Server
 	rates   *stats.Rates
 	system  *stats.System
-	server  string // names this server in the API, the same after a restart
-	service string // names this start of the engine in the API
+	others  stats.Others // of the streams without series of their own in the metrics
+	server  string       // names this server in the API, the same after a restart
+	service string       // names this start of the engine in the API
 
 	// backends are what webhooks share, opening is held while their outbox is being opened.
 	backends *hooks.Backends

@@ -22,6 +22,7 @@ type Backends struct {
 	mu       sync.Mutex
 	durable  *outbox.Outbox
 	breakers map[string]*breaker // by target
+	called   map[string]*calls   // likewise
 	accepted map[string]*session // by id
 }
 

@@ -105,7 +105,9 @@ func (t *target) notify(ctx context.Context, d *outbox.Delivery) outbox.Result {
 		return outbox.Result{Err: errors.New("the URL with its words replaced cannot be called")}
 	}
 	req.Header.Set("User-Agent", t.hook.options.UserAgent)
+	began := time.Now()
 	resp, err := t.hook.options.Transport.RoundTrip(req)
+	t.calls.timed(time.Since(began))
 	if err != nil {
 		return outbox.Result{Err: err}
 	}

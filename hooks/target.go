@@ -23,6 +23,7 @@ type target struct {
 	name    string // without secrets, for logs, the API and the outbox
 	url     string
 	breaker *breaker
+	calls   *calls
 	slots   chan struct{} // holds the questions in flight
 }
 
@@ -39,7 +40,8 @@ func targetName(u *url.URL) string {
 
 // ask asks whether a session may begin. It takes no longer than the hook's time-out, whatever happens. Pending news of
 // the stream go before the question, for half of that time at most.
-func (t *target) ask(ctx context.Context, stream, client string, body []byte) (live.Grant, error) {
+func (t *target) ask(ctx context.Context, event, stream, client string, body []byte) (grant live.Grant, err error) {
+	defer func() { t.calls.asked(event, err) }()
 	limit := t.hook.options.Timeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
@@ -71,6 +73,12 @@ func (t *target) drain(ctx context.Context, limit time.Duration, stream, client 
 
 // Send implements outbox.Sender.
 func (t *target) Send(ctx context.Context, d *outbox.Delivery) outbox.Result {
+	r := t.send(ctx, d)
+	t.calls.sent(d.Event, r)
+	return r
+}
+
+func (t *target) send(ctx context.Context, d *outbox.Delivery) outbox.Result {
 	limit := t.hook.options.Timeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
@@ -100,6 +108,7 @@ func (t *target) call(ctx context.Context, id string, body []byte) (*reply, erro
 	}
 	r, err := t.post(within, id, body)
 	elapsed := time.Since(began)
+	t.calls.timed(elapsed)
 	over := context.Cause(within) // before pass ends it
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	pass.done(err == nil || errors.Is(err, errLongAnswer), err != nil && (timedOut || elapsed >= t.hook.options.Timeout/2))

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -74,8 +73,8 @@ func (w *Webhook) Update(ctx context.Context) {
 func (w *Webhook) update(ctx context.Context, s *live.SessionInfo, body []byte) {
 	stream, client := orderOf(&s.Request)
 	for _, t := range w.targets {
-		_, err := t.ask(ctx, stream, client, body)
-		if _, refused := errors.AsType[*live.Refusal](err); refused {
+		_, err := t.ask(ctx, OnUpdate, stream, client, body)
+		if isRefusal(err) {
 			w.options.Logger.Info("a back end ends a session", "target", t.name, "session", s.ID, "stream", s.Key.URL(), "error", err.Error())
 			w.backends.Hub.Kick(s.ID)
 			return

@@ -80,13 +80,15 @@ func NewWebhook(b *Backends, o Options) (*Webhook, error) {
 		}
 		w.targets = append(w.targets, &target{hook: w, name: targetName(u), url: raw, slots: make(chan struct{}, o.InFlight)})
 	}
-	w.setBreakers()
+	w.share()
 	return w, nil
 }
 
-func (w *Webhook) setBreakers() {
+// share gives the targets what they have in common with those of the same name in other configurations.
+func (w *Webhook) share() {
 	for _, t := range w.targets {
 		t.breaker = w.backends.breaker(t.name)
+		t.calls = w.backends.calls(t.name)
 	}
 }
 
@@ -143,7 +145,7 @@ func Distinguish(webhooks []*Webhook) {
 				t.name += "#" + strconv.Itoa(n)
 			}
 		}
-		w.setBreakers()
+		w.share()
 	}
 }
 
@@ -187,7 +189,7 @@ func (w *Webhook) ask(ctx context.Context, r *live.Request, event, end string) (
 		if end != "" && w.Wants(end) {
 			w.owe(t, end, &live.SessionInfo{Request: *r, StreamID: streamID}, stream)
 		}
-		more, err := t.ask(ctx, stream, client, body)
+		more, err := t.ask(ctx, event, stream, client, body)
 		if err != nil {
 			if err = w.undecided(t, event, r, err); err != nil {
 				return live.Grant{}, fmt.Errorf("%s at %s: %w", event, t.name, err)
@@ -201,7 +203,7 @@ func (w *Webhook) ask(ctx context.Context, r *live.Request, event, end string) (
 
 // undecided returns err, or nil if the client is to be admitted although nothing was decided.
 func (w *Webhook) undecided(t *target, event string, r *live.Request, err error) error {
-	if _, refused := errors.AsType[*live.Refusal](err); refused {
+	if isRefusal(err) {
 		return err
 	}
 	w.options.Logger.Warn("a back end could not decide", "event", event, "target", t.name,
@@ -210,6 +212,11 @@ func (w *Webhook) undecided(t *target, event string, r *live.Request, err error)
 		return nil
 	}
 	return err
+}
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*live.Refusal](err)
+	return ok
 }
 
 // orderOf returns the key of the order in which a stream's events are delivered, and the client whose own they are.

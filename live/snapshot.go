@@ -28,9 +28,13 @@ type StreamInfo struct {
 	Tracks    []TrackInfo  // those of Setup
 	Sessions  int          // publisher and viewers, but those that are away
 	Publisher *SessionInfo // nil while nobody publishes
-	Newest    string       // the id of the publisher, or of the last one
-	Waiting   *SessionInfo // nil while somebody does: the first of those who wait
-	Fault     *Fault       // the last of this name, nil if nothing went wrong
+	// Silence is how long the publisher has sent no media. Repaired is how many frames of all its publishers had a time that
+	// leapt or fell, and got another.
+	Silence  time.Duration
+	Repaired int64
+	Newest   string       // the id of the publisher, or of the last one
+	Waiting  *SessionInfo // nil while somebody does: the first of those who wait
+	Fault    *Fault       // the last of this name, nil if nothing went wrong
 }
 
 // A VhostInfo is a vhost that has had a stream or a session since the start.
@@ -85,11 +89,13 @@ func (s *Stream) info() StreamInfo {
 		Setup:    s.setup,
 		Tracks:   s.meters.info(s.setup),
 		Sessions: s.present(),
+		Repaired: s.time.repaired,
 		Newest:   s.newestID,
 	}
 	if s.publisher != nil {
 		p := s.publisher.session.Info()
 		info.Publisher = &p
+		info.Silence = s.publisher.silence()
 	} else if len(s.sessions) > 0 {
 		first := slices.MinFunc(slices.Collect(maps.Keys(s.sessions)), func(a, b *Session) int { return a.began.Compare(b.began) })
 		p := first.Info()

@@ -9,6 +9,7 @@ import (
 // waited in vain for a publisher is no EventRefuse: it was admitted, and ends with the reason "not_found".
 type Count struct {
 	Event    EventType // EventPublish, EventUnpublish, EventPlay, EventStop, EventRefuse or EventAway
+	Action   Action    // what the session wants, or has wanted
 	Protocol string
 	Reason   string // as Reason has it, of an end or a refusal; else empty
 	N        int64
@@ -22,7 +23,7 @@ type tally struct {
 }
 
 func (t *tally) add(e *Event) {
-	c := Count{Event: e.Type, Protocol: e.Session.Protocol}
+	c := Count{Event: e.Type, Action: e.Session.Action, Protocol: e.Session.Protocol}
 	switch e.Type {
 	case EventUnpublish, EventStop, EventRefuse:
 		c.Reason = Reason(e.Err)

@@ -50,16 +50,16 @@ func TestTallyCountsBeginningsEndsAndRefusals(t *testing.T) {
 	h.Kick(p.Session().ID)
 	p.Close(nil)
 	want := map[live.Count]int64{
-		{Event: live.EventPublish, Protocol: "rtmp"}:                     1,
-		{Event: live.EventUnpublish, Protocol: "rtmp", Reason: "kicked"}: 1,
-		{Event: live.EventRefuse, Protocol: "rtmp", Reason: "busy"}:      1,
-		{Event: live.EventPlay, Protocol: "flv"}:                         4,
-		{Event: live.EventStop, Protocol: "flv", Reason: "left"}:         2,
-		{Event: live.EventStop, Protocol: "flv", Reason: "slow"}:         1,
-		{Event: live.EventStop, Protocol: "flv", Reason: "failed"}:       1,
-		{Event: live.EventPlay, Protocol: "hls"}:                         1,
-		{Event: live.EventStop, Protocol: "hls", Reason: "not_found"}:    1,
-		{Event: live.EventRefuse, Protocol: "hls", Reason: "name"}:       1,
+		{Event: live.EventPublish, Action: live.ActionPublish, Protocol: "rtmp"}:                     1,
+		{Event: live.EventUnpublish, Action: live.ActionPublish, Protocol: "rtmp", Reason: "kicked"}: 1,
+		{Event: live.EventRefuse, Action: live.ActionPublish, Protocol: "rtmp", Reason: "busy"}:      1,
+		{Event: live.EventPlay, Protocol: "flv"}:                                                     4,
+		{Event: live.EventStop, Protocol: "flv", Reason: "left"}:                                     2,
+		{Event: live.EventStop, Protocol: "flv", Reason: "slow"}:                                     1,
+		{Event: live.EventStop, Protocol: "flv", Reason: "failed"}:                                   1,
+		{Event: live.EventPlay, Protocol: "hls"}:                                                     1,
+		{Event: live.EventStop, Protocol: "hls", Reason: "not_found"}:                                1,
+		{Event: live.EventRefuse, Protocol: "hls", Reason: "name"}:                                   1,
 	}
 	if got := counted(h); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("counted\n%v, want\n%v", got, want)

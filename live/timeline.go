@@ -18,6 +18,8 @@ type timeline struct {
 	newest  int64 // the latest time given out
 	floor   int64 // where the present publisher began: nothing lies before it
 	started bool  // a publisher's first frame has been placed
+
+	repaired int64 // frames that did not get the time that the source's says: at a seam, or before what came before them
 }
 
 type trackTime struct {
@@ -45,6 +47,9 @@ func (t *timeline) place(id trackID, time int64) int64 {
 	tr.source += int64(int32(uint32(time) - uint32(tr.source)))
 	if !tr.believes(tr.source + tr.shift) {
 		t.mend(tr)
+		t.repaired++
+	} else if tr.source+tr.shift < tr.out {
+		t.repaired++
 	}
 	tr.out = max(tr.out, tr.source+tr.shift)
 	t.newest = max(t.newest, tr.out)

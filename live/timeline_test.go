@@ -64,6 +64,18 @@ func FuzzTimeline(f *testing.F) {
 	})
 }
 
+func TestRepairedFramesAreCounted(t *testing.T) {
+	var line timeline
+	video, audio := trackID{KindVideo, 0}, trackID{KindAudio, 0}
+	for _, at := range []int64{0, 40, 80, 60, 120, 1_000_000, 1_000_040} { // one falls, one leaps
+		line.place(video, at)
+	}
+	line.place(audio, 1_000_050)
+	if line.repaired != 2 {
+		t.Errorf("%d frames were repaired", line.repaired)
+	}
+}
+
 func TestTimeOfWhatIsNoMedia(t *testing.T) {
 	var line timeline
 	video, audio, data := trackID{KindVideo, 0}, trackID{KindAudio, 0}, trackID{KindData, 0}

@@ -89,6 +89,8 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 					equal(t, "before", turnedAway(w.call(from)), false)
 				}
 				equal(t, "turned away", turnedAway(w.call(c.from)), c.away)
+				_, refused := w.Connections()
+				equal(t, "counted", refused == 1, c.away)
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -28,6 +29,7 @@ type Server struct {
 
 	quota             quota
 	refusals, failing notice
+	refused           atomic.Int64
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -115,6 +117,7 @@ func (s *Server) serveConn(conn net.Conn, listener net.Addr) {
 
 // refuse tells that a connection was refused, unless that was told just now: a flood must not fill the log too.
 func (s *Server) refuse(err error, remote net.Addr) {
+	s.refused.Add(1)
 	held, ok := s.refusals.due()
 	if !ok {
 		return
@@ -176,6 +179,13 @@ func (s *Server) leave(conn net.Conn) {
 		s.gone = make(map[net.Conn]struct{})
 	}
 	s.gone[conn] = struct{}{}
+}
+
+// Connections returns how many connections there are, and how many were refused so far since there were too many.
+func (s *Server) Connections() (open int, refused int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns), s.refused.Load()
 }
 
 func (s *Server) isClosed() bool {

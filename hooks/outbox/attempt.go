@@ -57,6 +57,12 @@ func judge(r Result) verdict {
 // configuration, which somebody may repair.
 var refusals = []int{400, 410, 413, 415, 422}
 
+// Outcome says what becomes of a delivery after an attempt with this result, unless its time is over: OutcomeDelivered,
+// OutcomeRefused or OutcomeRetry.
+func (r Result) Outcome() string {
+	return [...]string{verdictDelivered: OutcomeDelivered, verdictRefused: OutcomeRefused, verdictRetry: OutcomeRetry}[judge(r)]
+}
+
 // makeReady lets the first entry of a queue be tried. o.mu must be held.
 func (o *Outbox) makeReady(queues ...*queue) {
 	for _, q := range queues {

@@ -287,6 +287,10 @@ func TestRefusedAndExpired(t *testing.T) {
 		if dead := o.Dead(); len(dead) != 1 || dead[0].Event != "bad" || dead[0].Reason != "refused with status 422" {
 			t.Errorf("dead: %+v", dead)
 		}
+		sum := o.Summary()
+		if sum.Dead != 1 || !sum.Oldest.Equal(late.Created) || sum.Totals.Put != 5 || len(sum.Targets) != 2 || sum.Targets[0].Pending != 2 {
+			t.Errorf("summary: %+v", sum)
+		}
 		time.Sleep(time.Hour)
 		if dead := o.Dead(); len(dead) != 2 || dead[0].Event != "late" || !strings.HasPrefix(dead[0].Reason, "expired: status 502") {
 			t.Errorf("dead: %+v", dead)

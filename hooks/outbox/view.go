@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"fmt"
 	"log/slog"
@@ -154,15 +155,49 @@ func (o *Outbox) Targets() []TargetInfo {
 			oldest[e.Target] = e.Created
 		}
 	}
+	infos := o.targetInfos()
+	for i := range infos {
+		infos[i].Oldest = oldest[infos[i].Target]
+	}
+	return infos
+}
+
+// targetInfos returns what is known of the targets but for the oldest of what is pending. o.mu must be held.
+func (o *Outbox) targetInfos() []TargetInfo {
 	infos := make([]TargetInfo, 0, len(o.targets))
 	for _, name := range slices.Sorted(maps.Keys(o.targets)) {
 		t := o.targets[name]
 		infos = append(infos, TargetInfo{
 			Target: name, Configured: t.sender != nil, Failing: t.failing > 0, LastError: t.lastError,
-			Pending: t.pending, Oldest: oldest[name], Delivered: t.delivered, Failed: t.failed, Dead: t.dead,
+			Pending: t.pending, Delivered: t.delivered, Failed: t.failed, Dead: t.dead,
 		})
 	}
 	return infos
+}
+
+// A Summary is what an outbox tells of itself at a cost that does not grow with what is pending.
+type Summary struct {
+	Totals  Totals
+	Targets []TargetInfo // by name, without Oldest
+	Oldest  time.Time    // when the oldest pending delivery was created; zero if none is pending
+	Dead    int          // dead letters kept
+}
+
+// Summary returns what the outbox is like now.
+func (o *Outbox) Summary() Summary {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := Summary{Totals: o.totals, Dead: len(o.dead.list), Targets: o.targetInfos()}
+	for _, l := range []*list.List{&o.ends, &o.others} {
+		if l.Len() == 0 {
+			continue
+		}
+		e := l.Front().Value.(*entry) //nolint:errcheck // nothing else is in it
+		if s.Oldest.IsZero() || e.Created.Before(s.Oldest) {
+			s.Oldest = e.Created
+		}
+	}
+	return s
 }
 
 // historySize is how many attempts are remembered.
