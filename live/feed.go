@@ -43,6 +43,7 @@ type Feed struct {
 	base    int64    // viewers before here have fallen out
 	end     int64    // where the next byte goes
 	entry   entry    // the newest place to begin
+	begun   bool     // a viewer has begun
 	marks   []mark   // where the log ended at the last beats
 	shards  [maxShards]shard
 	viewers map[*FeedReader]struct{}
@@ -82,6 +83,7 @@ type shard struct {
 type feedID struct {
 	format string
 	tracks Tracks
+	own    bool // of one viewer
 }
 
 func newFeed(s *Stream, id feedID, newMuxer func() Muxer) *Feed {
@@ -213,7 +215,7 @@ func (f *Feed) fill(now time.Time) {
 		if fr == nil {
 			break
 		}
-		if fr.entry {
+		if fr.entry && !f.holdsEntry() {
 			f.entry = entry{valid: true, at: f.end, time: fr.Time, setup: fr.setup}
 		}
 		b := f.room(f.mux.Size(fr), now)
@@ -258,9 +260,26 @@ func (f *Feed) trim(now time.Time) {
 	if f.entry.valid && rules.gopCache() && rules.Join.exceeded(f.stream.newest()-f.entry.time, f.end-f.entry.at) {
 		f.entry.valid = false
 	}
+	if f.id.own && f.passed(f.entry.at) {
+		f.entry.valid = false // nobody else will begin there
+	}
 	for len(f.blocks) > 1 && !f.needs(f.blocks[1].at) {
 		f.blocks = slices.Delete(f.blocks, 0, 1)
 	}
+}
+
+// holdsEntry tells whether the place to begin is to stay: the one viewer of a feed of its own begins with the first bytes.
+// f.mu must be held.
+func (f *Feed) holdsEntry() bool { return f.id.own && f.entry.valid && !f.begun }
+
+// passed tells whether all viewers have got what is at a place. f.mu must be held.
+func (f *Feed) passed(at int64) bool {
+	for r := range f.viewers {
+		if !r.joined || r.pos <= at {
+			return false
+		}
+	}
+	return len(f.viewers) > 0
 }
 
 // tooMany tells whether a viewer at pos has passed the bound of the lag in bytes. f.mu must be held.

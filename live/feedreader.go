@@ -94,6 +94,7 @@ func (r *FeedReader) join() (header []byte, ok bool) {
 		r.session.counters.addSkip(e.at-r.pos, r.tooMany)
 	}
 	r.joined, r.missing = true, false
+	r.feed.begun = true
 	r.pos = e.at
 	header = r.feed.mux.Header(e.setup, r.given, e.time)
 	r.given = e.setup

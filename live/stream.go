@@ -200,7 +200,15 @@ func (s *Stream) setRules(r Rules) {
 // Feed returns the feed of the given format and tracks, which is made with newMuxer if there is none. format must tell
 // muxers apart that write different bytes of the same frames.
 func (s *Stream) Feed(format string, t Tracks, newMuxer func() Muxer) *Feed {
-	id := feedID{format, t}
+	return s.feed(feedID{format: format, tracks: t}, newMuxer)
+}
+
+// ownFeed is Feed for the one viewer that the format names.
+func (s *Stream) ownFeed(format string, t Tracks, newMuxer func() Muxer) *Feed {
+	return s.feed(feedID{format, t, true}, newMuxer)
+}
+
+func (s *Stream) feed(id feedID, newMuxer func() Muxer) *Feed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.feeds[id]

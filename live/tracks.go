@@ -51,6 +51,14 @@ func ParseTracks(query string) (t Tracks, err error) {
 	return t, nil
 }
 
+// In returns what of a setup belongs to the chosen tracks.
+func (t Tracks) In(s *Setup) *Setup {
+	if s == nil {
+		return nil
+	}
+	return t.narrow(s, nil)
+}
+
 // Several tells whether there can be more than one track of a kind.
 func (t Tracks) Several() bool { return t.Video == AllTracks || t.Audio == AllTracks }
 

@@ -7,25 +7,18 @@ import (
 
 // A chunker is the muxer of RTMP: chunks that all viewers share, since each message has a full header.
 type chunker struct {
-	stream     uint32
-	multitrack bool // messages name their track, for those who understand it
+	stream uint32
+	view   live.View
 }
 
 // Size implements live.Muxer.
 func (k chunker) Size(f *live.Frame) int {
-	return wire.ChunkedSize(len(k.body(f)), wire.WriteChunkSize)
-}
-
-func (k chunker) body(f *live.Frame) []byte {
-	if k.multitrack {
-		return f.MultitrackBody()
-	}
-	return f.Body
+	return wire.ChunkedSize(len(k.view.Body(f)), wire.WriteChunkSize)
 }
 
 // AppendFrame implements live.Muxer.
 func (k chunker) AppendFrame(b []byte, f *live.Frame) []byte {
-	m := wire.Message{Stream: k.stream, Time: uint32(f.Time), Body: k.body(f)}
+	m := wire.Message{Stream: k.stream, Time: uint32(f.Time), Body: k.view.Body(f)}
 	id := uint8(wire.ChunkVideo)
 	switch f.Kind {
 	case live.KindVideo:

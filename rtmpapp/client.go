@@ -234,7 +234,7 @@ func (w *clientWriter) WriteFrame(f *live.Frame) error {
 	if f.Kind == live.KindData && f.Config {
 		g.Body = append(append([]byte(nil), setDataFrame...), f.Body...)
 	}
-	w.buf = chunker{stream: w.client.stream, multitrack: true}.AppendFrame(w.buf[:0], &g)
+	w.buf = chunker{stream: w.client.stream, view: allTracks}.AppendFrame(w.buf[:0], &g)
 	w.bufs = append(w.bufs[:0], w.buf)
 	_, err := w.client.wire.WriteChunks(w.bufs, clientWriteTimeout)
 	return err

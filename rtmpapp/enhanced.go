@@ -61,12 +61,15 @@ func enhancedProperties() wire.Object {
 	}
 }
 
-// tracksFor returns the tracks that a player gets: those that its query names, else all of them if it knows several, else
-// the main ones.
-func tracksFor(query string, caps uint32) (live.Tracks, error) {
-	t, err := live.ParseTracks(query)
-	if t == (live.Tracks{}) && caps&capsMultitrack != 0 {
-		t = live.Tracks{Video: live.AllTracks, Audio: live.AllTracks}
+// viewFor returns what a player gets: the tracks that its query names, else all of them if it knows several, else the main
+// ones.
+func viewFor(query string, caps uint32) (live.View, error) {
+	v, err := live.ParseView(query)
+	if v.Tracks == (live.Tracks{}) && caps&capsMultitrack != 0 {
+		v.Tracks = allTracks.Tracks
 	}
-	return t, err
+	return v, err
 }
+
+// allTracks is the view of those who understand multitrack.
+var allTracks = live.View{Tracks: live.Tracks{Video: live.AllTracks, Audio: live.AllTracks}}

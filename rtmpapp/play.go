@@ -18,7 +18,7 @@ func (c *connection) play(cmd command) error {
 		c.endSession(nil) // a play list goes on with its next entry
 	}
 	req := c.requestFor(cmd.text(0))
-	tracks, err := tracksFor(req.Query, c.caps)
+	view, err := viewFor(req.Query, c.caps)
 	var ses *live.Session
 	if err == nil {
 		err = c.ask(func(ctx context.Context) (err error) {
@@ -32,7 +32,7 @@ func (c *connection) play(cmd command) error {
 		}
 		return err
 	}
-	c.player = &player{conn: c.wire, session: ses, tracks: tracks, stream: cmd.stream}
+	c.player = &player{conn: c.wire, session: ses, view: view, stream: cmd.stream}
 	if d := durationOf(cmd); d > 0 {
 		c.player.until = time.Now().Add(d)
 	}

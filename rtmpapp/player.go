@@ -16,7 +16,7 @@ import (
 type player struct {
 	conn    *wire.Conn
 	session *live.Session
-	tracks  live.Tracks
+	view    live.View
 	stream  uint32
 	until   time.Time // when the viewer has seen all that it asked for; zero if it asked for all
 
@@ -35,9 +35,9 @@ var errComplete = errors.New("played for as long as was asked for")
 
 // start plays from the newest key frame. The player must have been stopped.
 func (p *player) start() {
-	t := p.chosen()
-	newMuxer := func() live.Muxer { return chunker{stream: p.stream, multitrack: t.Several()} }
-	p.reader = p.session.Stream().Feed(fmt.Sprintf("rtmp/%d", p.stream), t, newMuxer).Join(p.session)
+	view := p.chosen()
+	newMuxer := func() live.Muxer { return chunker{stream: p.stream, view: view} }
+	p.reader = p.session.Feed(fmt.Sprintf("rtmp/%d", p.stream), view, newMuxer).Join(p.session)
 	ctx, cancel := context.WithCancel(p.session.Context())
 	p.halt = cancel
 	p.done = make(chan struct{})
@@ -49,16 +49,16 @@ func (p *player) start() {
 	}()
 }
 
-// chosen returns the tracks that the viewer has not switched off.
-func (p *player) chosen() live.Tracks {
-	t := p.tracks
+// chosen returns the view without what the viewer has switched off.
+func (p *player) chosen() live.View {
+	v := p.view
 	if p.withoutAudio {
-		t.Audio = live.NoTrack
+		v.Tracks.Audio = live.NoTrack
 	}
 	if p.withoutVideo {
-		t.Video = live.NoTrack
+		v.Tracks.Video = live.NoTrack
 	}
-	return t
+	return v
 }
 
 // stop ends playing and waits for the last write.

@@ -27,7 +27,7 @@ func TestFFprobe(t *testing.T) {
 			frames := codectest.Read(t, c.film.Frames(t))
 			var b []byte
 			want := 0
-			m := c.format.New(live.Tracks{})
+			m := c.format.New(live.View{})
 			for _, f := range frames {
 				n := len(b)
 				b = m.AppendFrame(b, f)
@@ -68,7 +68,7 @@ func TestCarries(t *testing.T) {
 // TestOthersAreLeftOut gives both muxers what they have no room for.
 func TestOthersAreLeftOut(t *testing.T) {
 	for _, f := range []httplive.Format{audio.AAC(), audio.MP3()} {
-		m := f.New(live.Tracks{})
+		m := f.New(live.View{})
 		for _, body := range []string{"\x90Opusrec", "\x91Opusraw", "\x17\x01\x00\x00\x00pic", "\xaf\x01raw"} {
 			kind := live.KindAudio
 			if body[0] == 0x17 {

@@ -14,7 +14,7 @@ func AAC() httplive.Format {
 		ContentType: "audio/aac",
 		AudioOnly:   true,
 		Carries:     carries(live.CodecAAC),
-		New:         func(live.Tracks) live.Muxer { return new(ADTS) },
+		New:         func(live.View) live.Muxer { return new(ADTS) },
 	}
 }
 
@@ -26,7 +26,7 @@ func MP3() httplive.Format {
 		ContentType: "audio/mpeg",
 		AudioOnly:   true,
 		Carries:     carries(live.CodecMP3),
-		New:         func(live.Tracks) live.Muxer { return Frames{} },
+		New:         func(live.View) live.Muxer { return Frames{} },
 	}
 }
 

@@ -262,7 +262,7 @@ func TestFormat(t *testing.T) {
 	f := flv.Format()
 	equal(t, "protocol", f.Protocol, live.ProtocolFLV)
 	equal(t, "ending", f.Ending, ".flv")
-	equal(t, "muxer", f.New(live.Tracks{}), live.Muxer(flv.Muxer{}))
+	equal(t, "muxer", f.New(live.View{}), live.Muxer(flv.Muxer{}))
 }
 
 // ffprobe reads what the writer wrote: every frame, at its time.

@@ -11,22 +11,22 @@ func Format() httplive.Format {
 		Protocol:    live.ProtocolFLV,
 		Ending:      ".flv",
 		ContentType: "video/x-flv",
-		New:         func(t live.Tracks) live.Muxer { return Muxer{Multitrack: t.Several()} },
+		New:         func(v live.View) live.Muxer { return Muxer{View: v} },
 	}
 }
 
 // A Muxer makes FLV of a feed's frames. It has no state.
 type Muxer struct {
-	// Multitrack lets tags name their track, for those who get several of a kind. Without it the tags of every track are as
-	// if it were the only one, as every player understands.
-	Multitrack bool
+	// View is that of the viewers. Those who get several tracks of a kind get tags that name theirs; for all others the tags
+	// of every track are as if it were the only one, as every player understands.
+	View live.View
 }
 
 // Size implements live.Muxer.
-func (m Muxer) Size(f *live.Frame) int { return tagHeaderBytes + len(m.body(f)) + tailBytes }
+func (m Muxer) Size(f *live.Frame) int { return tagHeaderBytes + len(m.View.Body(f)) + tailBytes }
 
 // AppendFrame implements live.Muxer.
-func (m Muxer) AppendFrame(b []byte, f *live.Frame) []byte { return appendTag(b, f, m.body(f)) }
+func (m Muxer) AppendFrame(b []byte, f *live.Frame) []byte { return appendTag(b, f, m.View.Body(f)) }
 
 // Header implements live.Muxer. The header's flags say what the stream has at that moment.
 func (m Muxer) Header(setup, given *live.Setup, time int64) []byte {
@@ -40,11 +40,4 @@ func (m Muxer) Header(setup, given *live.Setup, time int64) []byte {
 		b = m.AppendFrame(b, f)
 	}
 	return b
-}
-
-func (m Muxer) body(f *live.Frame) []byte {
-	if m.Multitrack {
-		return f.MultitrackBody()
-	}
-	return f.Body
 }

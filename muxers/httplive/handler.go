@@ -24,10 +24,11 @@ type Format struct {
 	ContentType string
 	// AudioOnly says that the format has no room for a picture.
 	AudioOnly bool
-	// Carries tells whether there is anything in a stream that the format can carry. Nil means always.
+	// Carries tells whether there is anything in a stream, as far as it was chosen, that the format can carry. Nil means
+	// that it carries whatever there is.
 	Carries func(s *live.Setup) bool
-	// New makes a muxer for the tracks that its viewers have chosen.
-	New func(t live.Tracks) live.Muxer
+	// New makes a muxer for viewers of a view.
+	New func(v live.View) live.Muxer
 }
 
 // A Handler answers GET /{app}/{stream}{ending} with the stream, for as long as it lasts, and HEAD with the headers. A
@@ -64,12 +65,12 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err := CheckMethod(r); err != nil {
 		return err
 	}
-	tracks, err := live.ParseTracks(r.URL.RawQuery)
+	view, err := live.ParseView(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
 	if h.Format.AudioOnly {
-		tracks.Video = live.NoTrack
+		view.Tracks.Video = live.NoTrack
 	}
 	key.Vhost = Vhost(r)
 	key = h.Hub.Resolve(key)
@@ -90,13 +91,13 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		ses.Close(nil)
 		return nil
 	}
-	return h.show(w, r, ses, tracks)
+	return h.show(w, r, ses, view)
 }
 
 // show serves the stream until one side ends it, and closes the session.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request, ses *live.Session, tracks live.Tracks) error {
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, ses *live.Session, view live.View) error {
 	out := h.sink(w, r, ses)
-	started, err := h.stream(out, ses, tracks)
+	started, err := h.stream(out, ses, view)
 	switch {
 	case errors.Is(err, live.ErrSlow):
 	case r.Context().Err() != nil, errors.Is(err, context.Canceled):
@@ -133,11 +134,11 @@ func (h *Handler) sink(w http.ResponseWriter, r *http.Request, ses *live.Session
 }
 
 // stream copies the feed to the sink until one of them ends, and tells whether the response was begun.
-func (h *Handler) stream(out sink, ses *live.Session, tracks live.Tracks) (started bool, err error) {
-	newMuxer := func() live.Muxer { return h.Format.New(tracks) }
-	reader := ses.Stream().Feed(h.Format.Protocol, tracks, newMuxer).Join(ses)
+func (h *Handler) stream(out sink, ses *live.Session, view live.View) (started bool, err error) {
+	newMuxer := func() live.Muxer { return h.Format.New(view) }
+	reader := ses.Feed(h.Format.Protocol, view, newMuxer).Join(ses)
 	defer reader.Leave()
-	bufs, err := h.first(reader, ses)
+	bufs, err := h.first(reader, ses, view.Tracks)
 	if err != nil {
 		return false, err
 	}
@@ -162,20 +163,27 @@ const atLeast = 2 * time.Second
 
 // first returns the first bytes. A viewer may have to wait long for a key frame, but not for what will never come: a stream
 // in which there is nothing that the format can carry.
-func (h *Handler) first(reader *live.FeedReader, ses *live.Session) ([][]byte, error) {
-	if h.Format.Carries == nil {
-		return reader.Next(ses.Context(), nil)
-	}
+func (h *Handler) first(reader *live.FeedReader, ses *live.Session, t live.Tracks) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(ses.Context(), max(ses.Stream().Rules().Wait, atLeast))
 	defer cancel()
 	bufs, err := reader.Next(ctx, nil)
 	switch {
 	case !errors.Is(err, context.DeadlineExceeded) || ses.Err() != nil:
 		return bufs, err
-	case !h.Format.Carries(ses.Stream().Setup()):
+	case !h.carries(ses.Stream().Setup(), t):
 		return nil, live.Refuse(live.ErrNotFound, "the stream %s has nothing that %s could carry", ses.Key, h.Format.Ending)
 	}
 	return reader.Next(ses.Context(), nil)
+}
+
+// carries tells whether the format can carry anything of the chosen tracks. One that carries all may wait for a stream that
+// has not said yet what it consists of.
+func (h *Handler) carries(s *live.Setup, t live.Tracks) bool {
+	chosen := t.In(s)
+	if h.Format.Carries != nil {
+		return h.Format.Carries(chosen)
+	}
+	return len(s.Tracks()) == 0 || len(chosen.Tracks()) > 0
 }
 
 // head sets the headers of a stream. no-transform keeps an encode directive off, Incremental (RFC 10036) and

@@ -18,6 +18,6 @@ func Format() httplive.Format {
 		Carries: func(s *live.Setup) bool {
 			return choose(s, live.KindVideo) != nil || choose(s, live.KindAudio) != nil
 		},
-		New: func(live.Tracks) live.Muxer { return new(Muxer) },
+		New: func(live.View) live.Muxer { return new(Muxer) },
 	}
 }
