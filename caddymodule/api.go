@@ -41,7 +41,7 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Auth.empty() {
-		return fmt.Errorf("rtmp_api needs an auth: loopback, token, basic, or by_site if the site authenticates by itself")
+		return errNoAPIAuth
 	}
 	if err := h.Auth.provision(ctx); err != nil {
 		return fmt.Errorf("auth: %w", err)
@@ -61,6 +61,9 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 	h.deliveries = http.StripPrefix(deliveriesPath, e.deliveries())
 	return nil
 }
+
+// Cleanup ends what the authentication has begun.
+func (h *APIHandler) Cleanup() error { return h.Auth.cleanup() }
 
 // ServeHTTP answers an API request of an authenticated caller, or passes on. A CORS preflight goes before authentication,
 // since browsers send it without.
@@ -93,5 +96,6 @@ func (h *APIHandler) serve(w http.ResponseWriter, r *http.Request) error {
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*APIHandler)(nil)
+	_ caddy.CleanerUpper          = (*APIHandler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*APIHandler)(nil)
 )

@@ -42,7 +42,9 @@ func (b *bed) do(method string, c call) *answer {
 		}
 		req.Header.Add(name, value)
 	}
-	return ask(b.t, httpClient(b.t), req)
+	client := httpClient(b.t)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return ask(b.t, client, req)
 }
 
 // apiSites mounts the API with the given options on two sites: http for any host name, and https for localhost.

@@ -3,14 +3,17 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
+	"errors"
+	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+	"go.uber.org/zap"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
 // APIAuth says who may call the API: whom any of its kinds admits.
@@ -27,27 +30,45 @@ type APIAuth struct {
 	// ProvidersRaw are authentication providers of Caddy's, such as http_basic. Default: none.
 	ProvidersRaw caddy.ModuleMap `json:"providers,omitempty" caddy:"namespace=http.authentication.providers"`
 
+	// Forward are servers that know who is logged in, asked in this order. What the last of them answers is the caller's,
+	// if none admits. Default: none.
+	Forward []*APIForward `json:"forward,omitempty"`
+
 	// BySite admits every request that reaches the handler: the site has directives before it that authenticate. Default:
 	// false.
 	BySite bool `json:"by_site,omitempty"`
 
 	tokens    [][sha256.Size]byte
 	providers *caddyauth.Authentication
+	logger    *zap.Logger
 }
 
-func (a *APIAuth) empty() bool {
-	return a == nil || !a.Loopback && !a.BySite && len(a.Tokens) == 0 && len(a.ProvidersRaw) == 0
-}
+// errNoAPIAuth is that of an API for everybody.
+var errNoAPIAuth = errors.New("rtmp_api needs an auth: loopback, token, basic, provider, forward, or by_site if the site authenticates by itself")
+
+func (a *APIAuth) empty() bool { return a == nil || !a.Loopback && len(a.Tokens) == 0 && !a.others() }
+
+// others tells whether there is another kind than loopback and token.
+func (a *APIAuth) others() bool { return a.BySite || len(a.ProvidersRaw) > 0 || len(a.Forward) > 0 }
 
 func (a *APIAuth) provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
 	repl := caddy.NewReplacer()
 	for _, raw := range a.Tokens {
 		if token := repl.ReplaceAll(raw, ""); token != "" {
 			a.tokens = append(a.tokens, sha256.Sum256([]byte(token)))
 		}
 	}
-	if len(a.tokens) == 0 && !a.Loopback && !a.BySite && len(a.ProvidersRaw) == 0 {
-		ctx.Logger().Warn("the API's token is empty and admits nobody; is its environment variable set?")
+	if len(a.tokens) == 0 && !a.Loopback && !a.others() {
+		a.logger.Warn("the API's token is empty and admits nobody; is its environment variable set?")
+	}
+	for i, f := range a.Forward {
+		if f == nil {
+			return errNoLoginURL
+		}
+		if err := f.provision(ctx, i == len(a.Forward)-1); err != nil {
+			return fmt.Errorf("forward: %w", err)
+		}
 	}
 	if len(a.ProvidersRaw) > 0 {
 		var err error
@@ -58,13 +79,31 @@ func (a *APIAuth) provision(ctx caddy.Context) error {
 	return nil
 }
 
-// serve hands r to next if one kind admits it, and answers 401 or 403 if none does.
+// cleanup ends what provision has begun.
+func (a *APIAuth) cleanup() error {
+	if a == nil {
+		return nil
+	}
+	var errs []error
+	for _, f := range a.Forward {
+		if f != nil {
+			errs = append(errs, f.cleanup())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// serve hands r to next if one kind admits it, and answers with a refusal if none does: that of the last which is asked.
 func (a *APIAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if a.BySite || a.Loopback && isLocal(r) || a.byToken(r) {
+	if a.Loopback && isLocal(r) || a.byToken(r) || a.BySite && !mayBeForged(r) {
 		return next.ServeHTTP(w, r)
 	}
-	if a.providers != nil {
-		return a.providers.ServeHTTP(w, r, next) // with its own challenge
+	if a.providers != nil || len(a.Forward) > 0 {
+		return a.ask(w, r, next)
+	}
+	if a.BySite {
+		http.Error(w, "JSONP and POST of pages of other sites need a token", http.StatusForbidden)
+		return nil
 	}
 	if len(a.tokens) > 0 || !a.Loopback {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`)
@@ -73,6 +112,39 @@ func (a *APIAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	http.Error(w, "this API answers callers on its own machine only", http.StatusForbidden)
 	return nil
+}
+
+// ask asks the providers, and then the logins, about r.
+func (a *APIAuth) ask(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	admitted := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { return next.ServeHTTP(w, r) })
+	q := question(r)
+	if len(a.Forward) == 0 {
+		return a.providers.ServeHTTP(w, q, admitted) // with its own challenge
+	}
+	if a.providers != nil {
+		grant, err := authenticationProviders(a.providers.Providers).admit(q)
+		if err == nil {
+			if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+				repl.Set("http.auth.user.id", grant.User) // in the access log
+			}
+			return next.ServeHTTP(w, r)
+		}
+		if _, refused := errors.AsType[*live.Refusal](err); !refused {
+			a.logger.Error("a provider could not tell who may use the API", zap.Error(err))
+		}
+	}
+	return askLogins(a.Forward, w, q, admitted)
+}
+
+// askLogins asks one login after the other.
+func askLogins(logins []*APIForward, w http.ResponseWriter, q *http.Request, admitted caddyhttp.Handler) error {
+	var otherwise caddyhttp.Handler
+	if rest := logins[1:]; len(rest) > 0 {
+		otherwise = caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+			return askLogins(rest, w, q, admitted)
+		})
+	}
+	return logins[0].ask(w, q, admitted, otherwise)
 }
 
 // byToken tells whether r brings a token. It compares in constant time.
@@ -87,55 +159,4 @@ func (a *APIAuth) byToken(r *http.Request) bool {
 		found |= subtle.ConstantTimeCompare(digest[:], token[:])
 	}
 	return found == 1
-}
-
-// forwardingHeaders tell that a proxy stands between us and the caller.
-var forwardingHeaders = []string{
-	"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Client-Ip",
-	"True-Client-Ip", "Cf-Connecting-Ip", "Cdn-Loop",
-}
-
-// isLocal tells whether r was sent by a program on this machine of its own accord: not for somebody else, as a proxy or
-// a browser on a foreign page would.
-func isLocal(r *http.Request) bool {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !remote.Addr().Unmap().IsLoopback() {
-		return false
-	}
-	for _, name := range forwardingHeaders {
-		if len(r.Header.Values(name)) > 0 {
-			return false
-		}
-	}
-	// Without TLS a foreign page may have let its own name point here.
-	if r.TLS == nil && !isLoopbackName(r.Host) {
-		return false
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && origin != ownOrigin(r) {
-		return false
-	}
-	site := r.Header.Get("Sec-Fetch-Site")
-	sameSite := site == "" || site == "none" || site == "same-origin"
-	return sameSite && !r.URL.Query().Has("callback") // JSONP is for other sites
-}
-
-// ownOrigin returns the origin of the pages of the site that r is sent to.
-func ownOrigin(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
-}
-
-// isLoopbackName tells whether a Host header names this machine.
-func isLoopbackName(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }

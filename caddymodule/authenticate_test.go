@@ -50,9 +50,13 @@ func (p *doorman) Authenticate(w http.ResponseWriter, r *http.Request) (caddyaut
 	if name == "fault" {
 		return caddyauth.User{}, false, errors.New("the doorman is ill")
 	}
+	if name == p.Name {
+		return caddyauth.User{ID: "guest " + name}, true, nil
+	}
 	w.Header().Set("WWW-Authenticate", "Door")
+	w.WriteHeader(http.StatusUnauthorized)
 	_, _ = w.Write([]byte("go away"))
-	return caddyauth.User{ID: "guest " + name}, name == p.Name, nil
+	return caddyauth.User{ID: "guest " + name}, false, nil
 }
 
 // hash is that of the password "hiccup", made with the least cost.

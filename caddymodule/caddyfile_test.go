@@ -67,13 +67,23 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
+// needed are variables of the environment without which examples do not load.
+var needed = map[string]string{"API_USER": "alice", "API_HASH": hash, "LOGIN": "http://127.0.0.1:9091", "JWT_KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}
+
 // TestOurCaddyfiles adapts the Caddyfiles that users are given.
 func TestOurCaddyfiles(t *testing.T) {
 	files, err := filepath.Glob("../examples/*/Caddyfile")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
 	}
-	for _, file := range append(files, "../Caddyfile.example") {
+	kinds, err := filepath.Glob("../examples/*/*.Caddyfile")
+	if err != nil || len(kinds) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for name, value := range needed {
+		t.Setenv(name, value)
+	}
+	for _, file := range append(append(files, kinds...), "../Caddyfile.example") {
 		t.Run(file, func(t *testing.T) {
 			content, err := os.ReadFile(file)
 			if err != nil {
@@ -244,6 +254,14 @@ func TestAdaptErrors(t *testing.T) {
 		"api user without hash":       {inSite("rtmp_api {\nauth basic alice\n}"), "6", "a user and a password hash"},
 		"api no account":              {inSite("rtmp_api {\nauth basic\n}"), "6", "a user and a password hash"},
 		"api account without hash":    {inSite("rtmp_api {\nauth basic {\nalice\n}\n}"), "7", "a user and a password hash"},
+		"api provider of nothing":     {inSite("rtmp_api {\nauth provider\n}"), "6", "wrong argument count"},
+		"api provider unknown":        {inSite("rtmp_api {\nauth provider magic\n}"), "6", "http.authentication.providers.magic"},
+		"api provider twice":          {inSite("rtmp_api {\nauth provider doorman a\nauth provider doorman b\n}"), "7", "the provider doorman stands twice"},
+		"api provider without JSON":   {inSite("rtmp_api {\nauth provider http_basic\n}"), "6", "give its JSON"},
+		"api provider of no object":   {inSite("rtmp_api {\nauth provider http_basic []\n}"), "6", "give its JSON"},
+		"api forward of nothing":      {inSite("rtmp_api {\nauth forward\n}"), "6", "needs the URL to ask"},
+		"api forward surplus":         {inSite("rtmp_api {\nauth forward https://a https://b\n}"), "6", "wrong argument count"},
+		"api forward option":          {inSite("rtmp_api {\nauth forward https://a {\nuri /x\n}\n}"), "7", `unknown forward option "uri"`},
 		"api surplus argument":        {inSite("rtmp_api /a /b {\nauth loopback\n}"), "5", "wrong argument count"},
 	}
 	for name, test := range tests {

@@ -21,11 +21,16 @@ func clientTLS(ctx caddy.Context, t *reverseproxy.TLSConfig) (*tls.Config, error
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	if t.InsecureSkipVerify {
+	warnInsecure(ctx, t)
+	return config, nil
+}
+
+// warnInsecure warns of a configuration that verifies nothing.
+func warnInsecure(ctx caddy.Context, t *reverseproxy.TLSConfig) {
+	if t != nil && t.InsecureSkipVerify {
 		ctx.Logger().Warn("insecure_skip_verify: whoever stands between may read and answer the calls; " +
 			"give the authority of the other side with trust_pool instead")
 	}
-	return config, nil
 }
 
 // clientTLSOption parses how to call others by HTTPS.

@@ -2,14 +2,11 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-rtmp/caddy-rtmp/hooks"
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -29,17 +26,7 @@ func init() {
 // and redirects mean that the client has not logged in, 408, 429 and 5xx that nothing is decided, and others that it may
 // not. No redirect is followed and no proxy used.
 type Forward struct {
-	// URL is asked. It must be given. Placeholders are replaced.
-	URL string `json:"url,omitempty"`
-
-	// Timeout bounds a question. Default: 5s; at most 30s.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
-
-	// UserHeader is the header of an answer that says who the client is. Default: `Remote-User`.
-	UserHeader string `json:"user_header,omitempty"`
-
-	// TLS says how to verify the server of an `https://` URL. Default: against the system's authorities.
-	TLS *reverseproxy.TLSConfig `json:"tls,omitempty"`
+	Login
 
 	guard     *hooks.Forward
 	transport *http.Transport
@@ -50,17 +37,9 @@ func (*Forward) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "rtmp.authenticators.forward", New: func() caddy.Module { return new(Forward) }}
 }
 
-var errNoForwardURL = errors.New("a forward authenticator needs the URL to ask")
-
 // Provision sets up TLS. It asks nobody.
 func (f *Forward) Provision(ctx caddy.Context) error {
-	if f.URL == "" {
-		return errNoForwardURL
-	}
-	if f.Timeout < 0 || f.Timeout > caddy.Duration(hooks.MaxTimeout) {
-		return fmt.Errorf("a timeout of %s is not between 0 and %s", time.Duration(f.Timeout), hooks.MaxTimeout)
-	}
-	u, err := hooks.ParseURL(caddy.NewReplacer().ReplaceAll(f.URL, ""))
+	u, err := f.target()
 	if err != nil {
 		return err
 	}
@@ -99,18 +78,7 @@ func (f *Forward) Admit(ctx context.Context, r *live.Request) (live.Grant, error
 //	}
 func (f *Forward) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
-	if !d.NextArg() {
-		return d.Err(errNoForwardURL.Error())
-	}
-	f.URL = d.Val()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return parseBlock(d, "forward", map[string]option{
-		"timeout":     durationOption(&f.Timeout),
-		"user_header": wordOption(&f.UserHeader),
-		"tls":         clientTLSOption(&f.TLS),
-	})
+	return f.parse(d)
 }
 
 // Interface guards

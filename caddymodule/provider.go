@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -56,6 +57,11 @@ func loadProviders(ctx caddy.Context, raw caddy.ModuleMap) (*caddyauth.Authentic
 	if err := a.Provision(ctx); err != nil {
 		return nil, fmt.Errorf("loading providers: %w", err)
 	}
+	for _, p := range a.Providers {
+		if basic, ok := p.(*caddyauth.HTTPBasicAuth); ok {
+			basic.Hash = boundedComparer{basic.Hash}
+		}
+	}
 	return a, nil
 }
 
@@ -104,23 +110,52 @@ func (w challengeWriter) Write(b []byte) (int, error) { return len(b), nil }
 // WriteHeader implements http.ResponseWriter.
 func (w challengeWriter) WriteHeader(int) {}
 
-// UnmarshalCaddyfile sets up the authenticator from tokens. The provider must have a form for the Caddyfile; others can be
-// configured in JSON.
+// UnmarshalCaddyfile sets up the authenticator from tokens. A provider that has no form for the Caddyfile is given as JSON.
 //
 //	provider <name> [<args...>] {
 //		...
 //	}
+//	provider <name> <json>
 func (p *Provider) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
 	if !d.NextArg() {
 		return d.ArgErr()
 	}
+	p.ProvidersRaw = make(caddy.ModuleMap)
+	return parseProvider(d, p.ProvidersRaw)
+}
+
+// parseProvider parses the provider whose name was just consumed: as its module does, or as JSON if that has no form for
+// the Caddyfile.
+func parseProvider(d *caddyfile.Dispenser, to caddy.ModuleMap) error {
 	name := d.Val()
-	unm, err := caddyfile.UnmarshalModule(d, "http.authentication.providers."+name)
+	id := "http.authentication.providers." + name
+	if to[name] != nil {
+		return d.Errf("the provider %s stands twice", name)
+	}
+	info, err := caddy.GetModule(id)
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	if _, ok := info.New().(caddyfile.Unmarshaler); !ok {
+		return parseJSON(d, name, to)
+	}
+	unm, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
 		return err
 	}
-	p.ProvidersRaw = caddy.ModuleMap{name: caddyconfig.JSON(unm, nil)}
+	to[name] = caddyconfig.JSON(unm, nil)
+	return nil
+}
+
+// parseJSON parses an object of JSON, the one argument that follows.
+func parseJSON(d *caddyfile.Dispenser, name string, to caddy.ModuleMap) error {
+	var text string
+	var object map[string]any
+	if !d.AllArgs(&text) || json.Unmarshal([]byte(text), &object) != nil {
+		return d.Errf("the provider %s has no form of its own for the Caddyfile; give its JSON in backquotes: `{…}`", name)
+	}
+	to[name] = json.RawMessage(text)
 	return nil
 }
 
