@@ -13,6 +13,7 @@ import (
 // An API serves SRS's HTTP API for a hub:
 //
 //	GET    /  /api/  /api/v1/        what there is
+//	GET    /api/v1/openapi.json      the same for programs, with all that is below
 //	GET    /api/v1/versions          the version of this server; also authors, features
 //	GET    /api/v1/summaries         process and machine; also rusages, self_proc_stats, system_proc_stats, meminfos
 //	GET    /api/v1/requests          the request; below tests/ also errors, redirects
@@ -126,6 +127,7 @@ var (
 		"/api/v1/tests/redirects":   (*API).testRedirects,
 		"/api/v1/perf":              (*API).nothing,
 		"/api/v1/configs":           (*API).nothing,
+		"/api/v1/openapi.json":      (*API).openAPI,
 	}
 	collections = map[string]endpoint{
 		"/api/v1/vhosts":  (*API).vhosts,

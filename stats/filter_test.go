@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/stats"
+	"github.com/caddy-rtmp/caddy-rtmp/stats/apitest"
 )
 
 // names returns the names of the rows of a list, and their total, which is -1 where there is none.
@@ -104,6 +105,14 @@ func TestFiltersAndSorting(t *testing.T) {
 		for _, list := range []string{"clients", "streams", "vhosts"} {
 			if got := s.get("/api/v1/" + list + "?sort=colour"); got != `{"code":1063}` {
 				t.Errorf("%s sorted by colour: %s", list, got)
+			}
+			// What it can be sorted by is what the description says.
+			described := apitest.Describe(t).SortFields(t, "/api/v1/"+list)
+			for _, field := range described {
+				s.names("/api/v1/" + list + "?sort=" + field)
+			}
+			if n := len(stats.Ranks()[list]); len(described) != 2*n {
+				t.Errorf("%s can be sorted by %d fields, and %d up and down are described", list, n, len(described))
 			}
 		}
 	})

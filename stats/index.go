@@ -78,8 +78,10 @@ var v1Tests = links{
 	{"redirects", "always a redirect to errors"},
 }
 
+var description = Link{"openapi.json", "this API, described for programs"}
+
 func (a *API) index(*request) (any, error) {
-	return indexBody{a.envelope(), slices.Concat(v1, links(a.Others)), v1Tests}, nil
+	return indexBody{a.envelope(), slices.Concat(v1, links(a.Others), links{description}), v1Tests}, nil
 }
 
 type versionRow struct {

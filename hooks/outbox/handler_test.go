@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/caddy-rtmp/caddy-rtmp/hooks/outbox"
+	"github.com/caddy-rtmp/caddy-rtmp/stats/apitest"
 )
 
 // answer is of any kind.
@@ -38,7 +41,8 @@ func TestHandler(t *testing.T) {
 		put(t, fleeting, to("https://b/", "x", "good"))
 		synctest.Wait()
 
-		h := &outbox.Handler{Outboxes: func() []*outbox.Outbox { return []*outbox.Outbox{durable, fleeting} }, Server: "vid-1"}
+		h := &outbox.Handler{Outboxes: func() []*outbox.Outbox { return []*outbox.Outbox{durable, fleeting} }, Server: "vid-1", Service: "start"}
+		described := apitest.Describe(t)
 		do := func(want int, call string, header ...string) (a answer) {
 			t.Helper()
 			method, path, _ := strings.Cut(call, " ")
@@ -50,6 +54,9 @@ func TestHandler(t *testing.T) {
 			h.ServeHTTP(w, req)
 			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != want || a.Code != want && want != 200 || a.Server != "vid-1" {
 				t.Fatalf("%s: %d %s", call, w.Code, w.Body)
+			}
+			if path := template(path); want != 403 && slices.Contains(outbox.Calls(), method+" "+path) {
+				described.Check(t, method, "/api/v1/hooks"+path, strconv.Itoa(want), w.Body.Bytes())
 			}
 			return a
 		}
@@ -95,5 +102,27 @@ func TestHandler(t *testing.T) {
 		if a = do(200, "GET /deliveries"); a.Matching != 0 || do(200, "GET /targets").Totals.Discarded != 1 {
 			t.Errorf("after all: %+v", a.Deliveries)
 		}
+		described.Complete(t, "/api/v1/hooks")
 	})
+}
+
+// template returns a path as it is described.
+func template(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	parts := strings.Split(strings.TrimSuffix(path, "/"), "/")
+	if len(parts) > 2 {
+		parts[2] = "{id}"
+	}
+	return strings.Join(parts, "/")
+}
+
+// TestDescription looks whether the API's description has all that a Handler knows.
+func TestDescription(t *testing.T) {
+	described := apitest.Describe(t)
+	for _, call := range outbox.Calls() {
+		method, path, _ := strings.Cut(call, " ")
+		if _, ok := described.Paths["/api/v1/hooks"+path][strings.ToLower(method)]; !ok {
+			t.Errorf("%s is not described", call)
+		}
+	}
 }

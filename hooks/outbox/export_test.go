@@ -1,0 +1,16 @@
+package outbox
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Calls returns what a Handler knows, as "GET /deliveries/{id}".
+func Calls() []string {
+	list := slices.Sorted(maps.Keys(calls))
+	for i, call := range list {
+		list[i] = strings.NewReplacer(" *", "/{id}", " replay", "/replay").Replace(strings.Replace(call, " ", " /", 1))
+	}
+	return list
+}
