@@ -72,19 +72,6 @@ func curl(t *testing.T, s *server) {
 	film.examine(t, file(t, "whole.flv", cutFLV(readFile(t, path))))
 }
 
-// decodeWithGStreamer decodes pictures from the demuxer at the end of a pipeline, and compares them with the film's.
-func (s *server) decodeWithGStreamer(source string) {
-	const enough = 2 * pictureRate
-	raw := filepath.Join(s.t.TempDir(), "raw")
-	pipeline := fmt.Sprintf("%s name=d d. ! queue ! h264parse ! avdec_h264 ! identity eos-after=%d ! video/x-raw,format=I420 ! filesink location=%s",
-		source, enough+1, raw)
-	_, said, err := command(s.t, s.trusting(), "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline)...)...)
-	if err != nil {
-		s.t.Fatalf("%v\n%s", err, said)
-	}
-	film.recognise(s.t, pictureDigests(readFile(s.t, raw), 0), enough)
-}
-
 // pictureDigests returns the digests of raw pictures, each behind a head of some bytes.
 func pictureDigests(b []byte, head int) (list []string) {
 	const size = width * height * 3 / 2

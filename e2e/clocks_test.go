@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -98,7 +97,7 @@ func TestOldStream(t *testing.T) {
 	for name, play := range map[string]func(s *server, url string){
 		"rtmpdump":  func(s *server, url string) { dump(s.t, url) },
 		"ffplay":    (*server).decodeWithFFplay,
-		"VLC":       (*server).decodeWithVLC,
+		"VLC":       func(s *server, url string) { s.decodeWithVLC(url, true) },
 		"GStreamer": func(s *server, url string) { s.decodeWithGStreamer("rtmp2src location=" + url + " ! flvdemux") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,9 +109,7 @@ func TestOldStream(t *testing.T) {
 
 // plainSources returns the sources without TLS.
 func (s *server) plainSources() []source {
-	return slices.DeleteFunc(s.sources(), func(source source) bool {
-		return strings.HasPrefix(source.name, "rtmps") || strings.HasPrefix(source.name, "https")
-	})
+	return slices.DeleteFunc(s.sources(), func(source source) bool { return source.name == "rtmps" })
 }
 
 // frames returns the film as a publisher sends it, up to its last picture.
