@@ -55,4 +55,22 @@ function report() {
   }
 }
 
+// age tells how old the next picture is when it is shown, in ms: it is of the time in milliseconds, as rows of eight blocks that
+// are bits, with the sum of the rows in the last.
+const age = () => new Promise((resolve, reject) => {
+  video.requestVideoFrameCallback(() => {
+    const now = Date.now()
+    const canvas = new OffscreenCanvas(8, 5)
+    const context = canvas.getContext('2d')
+    context.drawImage(video, 0, 0, 8, 5)
+    const { data } = context.getImageData(0, 0, 8, 5)
+    const rows = new Uint8Array(5)
+    for (let i = 0; i < 40; i++) rows[i >> 3] |= (data[4 * i] > 127) << (7 - (i & 7))
+    const sum = rows.slice(0, 4).reduce((a, b) => a + b) & 0xff
+    if (sum !== rows[4]) return reject(new Error(`the picture is no clock: ${rows}`))
+    const made = new DataView(rows.buffer).getUint32(0)
+    resolve(((now % 2 ** 32) - made) | 0)
+  })
+})
+
 players[query.get('type') === 'hls' ? 'hls' : 'mpegts']()
