@@ -36,6 +36,9 @@ func (x *exchange) deliver(o content) {
 		x.began(x.r, ses)
 	}
 	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer}
+	if x.r.Method == http.MethodHead {
+		w.viewer = nil // nothing that is written is sent
+	}
 	if x.r.Method == http.MethodHead || x.wantsLess() {
 		http.ServeContent(w, x.r, "", time.Time{}, bytes.NewReader(o.body))
 		return
