@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
-	"github.com/caddy-rtmp/caddy-rtmp/muxers/hls"
 )
 
 // anyApplication is the entry for apps that have none of their own.
@@ -80,32 +79,6 @@ type GOPCache struct {
 	// Off lets viewers start at the newest frame, and wait for the next key frame with a black picture. Default: false.
 	Off bool `json:"off,omitempty"`
 }
-
-// HLS holds an app's rules of HLS.
-type HLS struct {
-	// Segment is how long a segment should be; it ends at the first key frame after that. Default: 2s.
-	Segment caddy.Duration `json:"segment,omitempty"`
-
-	// Window is how many segments a playlist lists. Default: 10.
-	Window int `json:"window,omitempty"`
-
-	// Sessions says what a viewer is. `on` makes each a client: asked for by the play rule, listed in the API, counted and
-	// kickable, at URLs of its own. `cache` does so at the playlists only, and gives all viewers the same URLs of segments,
-	// signed and good for some minutes, which any cache may keep; what the cache sends is not counted. `off` serves plain
-	// files to everybody and asks no rule. Default: `on`.
-	Sessions string `json:"sessions,omitempty"`
-}
-
-// sessionKinds are the kinds of HLS's sessions by name.
-var sessionKinds = map[string]hls.Sessions{
-	"":      hls.SessionsOn,
-	"on":    hls.SessionsOn,
-	"cache": hls.SessionsCache,
-	"off":   hls.SessionsOff,
-}
-
-// open tells whether anybody may watch unasked.
-func (h *HLS) open() bool { return sessionKinds[h.Sessions] == hls.SessionsOff }
 
 // latencies are the profiles by name.
 var latencies = map[string]time.Duration{
@@ -224,25 +197,6 @@ func (b *Bound) apply(to *live.Bound) {
 	if b.Size > 0 {
 		to.Bytes = b.Size
 	}
-}
-
-// check sets the defaults and refuses what makes no playlist.
-func (h *HLS) check() error {
-	c := hls.DefaultConfig()
-	setDefault(&h.Segment, c.Segment)
-	if h.Window == 0 {
-		h.Window = c.Window
-	}
-	if _, ok := sessionKinds[h.Sessions]; !ok {
-		return fmt.Errorf("hls sessions %q is neither on, cache nor off", h.Sessions)
-	}
-	if h.Segment < caddy.Duration(time.Second) || h.Segment > caddy.Duration(time.Minute) {
-		return fmt.Errorf("an HLS segment of %s is not between 1s and 1m", time.Duration(h.Segment))
-	}
-	if h.Window < 3 || h.Window > 1000 {
-		return fmt.Errorf("an HLS window of %d segments is not between 3 and 1000", h.Window)
-	}
-	return nil
 }
 
 // rules implements live.Policy. While a reload is under way the streams of an app that a lacks keep the rules of the

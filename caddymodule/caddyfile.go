@@ -79,9 +79,13 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //			kickoff_for_idle     <duration>
 //			reconnect_window     <duration>
 //			hls {
+//				variants ts|fmp4|ll...
 //				segment  <duration>
-//				window   <count>
+//				part     <duration>
+//				window   <count>|<duration>
+//				dvr      <duration>
 //				sessions on|cache|off
+//				always_on
 //			}
 //		}
 //		vhost <name> [<alias...>] {
@@ -261,43 +265,6 @@ func (a *Application) parseWait(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	return parseDuration(d, text, a.Wait)
-}
-
-func (a *Application) parseHLS(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	a.HLS = new(HLS)
-	return parseBlock(d, "hls", map[string]option{
-		"segment":  durationOption(&a.HLS.Segment),
-		"window":   a.HLS.parseWindow,
-		"sessions": a.HLS.parseSessions,
-	})
-}
-
-func (h *HLS) parseWindow(d *caddyfile.Dispenser) error {
-	var text string
-	if !d.AllArgs(&text) {
-		return d.ArgErr()
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return d.Errf("%q is no number of segments", text)
-	}
-	h.Window = n
-	return nil
-}
-
-func (h *HLS) parseSessions(d *caddyfile.Dispenser) error {
-	var text string
-	if !d.AllArgs(&text) {
-		return d.ArgErr()
-	}
-	if _, ok := sessionKinds[text]; !ok {
-		return d.Errf("%q is neither on, cache nor off", text)
-	}
-	h.Sessions = text
-	return nil
 }
 
 // durationOption parses `<name> <duration>`.

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -170,22 +169,6 @@ func configuredApp(ctx caddy.Context) (*App, error) {
 		return nil, fmt.Errorf("getting the rtmp app: %w", err)
 	}
 	return v.(*App), nil //nolint:errcheck // the only app of that name
-}
-
-// hlsConfig returns the HLS configuration in force for a stream.
-func (e *engine) hlsConfig(k live.Key) hls.Config {
-	c := hls.DefaultConfig()
-	a := e.current.Load()
-	if a == nil {
-		return c
-	}
-	if app := a.application(k); app != nil {
-		c.Segment = time.Duration(app.HLS.Segment)
-		c.Window = app.HLS.Window
-		c.Sessions = sessionKinds[app.HLS.Sessions]
-		c.AlwaysOn = a.wantsSegments()
-	}
-	return c
 }
 
 // ServeHTTP plays the stream that the path names, or passes on.

@@ -145,8 +145,8 @@ func (a *App) tell(e live.Event) {
 			observer.Observe(e)
 		}
 	}
-	if e.Type == live.EventPublish && a.wantsSegments() {
-		a.engine.hls.Keep(e.Session.Key, a.engine.hlsConfig(e.Session.Key))
+	if c := a.engine.hlsConfig(e.Session.Key); e.Type == live.EventPublish && (c.AlwaysOn || c.Told) {
+		a.engine.hls.Keep(e.Session.Key, c)
 	}
 	if slices.Contains(lastEvents, e.Type) {
 		a.forget(e.Session.ID)
@@ -190,7 +190,7 @@ func (e *engine) keepSegments() {
 // listed tells the hooks in force of a segment.
 func (e *engine) listed(s hls.Segment) {
 	a := e.current.Load()
-	if a == nil || s.Publisher == nil || s.Variant != hls.VariantTS {
+	if a == nil || s.Publisher == nil || !s.First {
 		return
 	}
 	segment := &hooks.Segment{

@@ -42,10 +42,7 @@ func (ch *channel) configure(c Config) {
 // segmenter returns the segmenter of a variant, which reads what is on air now. It is nil if nothing is, and nothing was
 // of late.
 func (ch *channel) segmenter(v *variant) *segmenter {
-	stream, ok := ch.server.hub.Stream(ch.key)
-	if !ok || stream.Err() != nil {
-		stream = nil
-	}
+	stream := ch.onAir()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	g := ch.segmenters[v]
@@ -58,26 +55,48 @@ func (ch *channel) segmenter(v *variant) *segmenter {
 		g.listed = func(p *live.SessionInfo, streamID string, s *segment) { ch.listed(v, p, streamID, s) }
 		ch.segmenters[v] = g
 	}
+	g.ask()
 	g.follow(ch.server, stream)
 	return g
 }
 
-// stayOn lets the segments of what is on air be made, if the configuration says so.
-func (ch *channel) stayOn() {
-	if ch.config.Load().AlwaysOn {
-		ch.segmenter(kept)
+// onAir returns the stream that is on air, or nil.
+func (ch *channel) onAir() *live.Stream {
+	stream, ok := ch.server.hub.Stream(ch.key)
+	if !ok || stream.Err() != nil {
+		return nil
+	}
+	return stream
+}
+
+// resume lets segmenters go on whose stream has come back, for those who wait for what comes next.
+func (ch *channel) resume() {
+	stream := ch.onAir()
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, g := range ch.segmenters {
+		g.follow(ch.server, stream)
 	}
 }
 
-// segment returns a segment by its file name, or nil.
-func (ch *channel) segment(v *variant, name string) *segment {
-	ch.mu.Lock()
-	g := ch.segmenters[v]
-	ch.mu.Unlock()
-	if g == nil {
-		return nil
+// stayOn lets the segments of what is on air be made, if the configuration says so.
+func (ch *channel) stayOn() {
+	c := ch.config.Load()
+	for i, v := range c.chosen() {
+		if c.AlwaysOn || c.Told && i == 0 {
+			ch.segmenter(v)
+		}
 	}
-	return g.window.segment(name)
+}
+
+// window returns the window of a variant, or nil.
+func (ch *channel) window(v *variant) *window {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if g := ch.segmenters[v]; g != nil {
+		return g.window
+	}
+	return nil
 }
 
 // viewer returns the viewer of a token, or nil.
@@ -183,8 +202,10 @@ func (ch *channel) target() time.Duration {
 // sweep removes what is stale, and tells whether nothing is left.
 func (ch *channel) sweep(now time.Time) (empty bool) {
 	ch.stayOn()
+	ch.resume()
 	ch.mu.Lock()
 	maps.DeleteFunc(ch.segmenters, func(_ *variant, g *segmenter) bool {
+		g.conclude(now)
 		stale := g.stale(now)
 		if stale {
 			ch.server.raise(g.window.floor())

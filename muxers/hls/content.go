@@ -1,7 +1,7 @@
 package hls
 
 import (
-	"bytes"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,15 +16,20 @@ type content struct {
 	contentType string
 	cache       string // Cache-Control
 	tag         string // the entity tag without quotes, or empty
-	body        []byte
+	body        blob
 }
 
 // conditional are the headers with which a client asks for less than the whole.
 var conditional = []string{"Range", "If-None-Match", "If-Match", "If-Range", "If-Modified-Since", "If-Unmodified-Since"}
 
 // deliver answers with o, or the part of it that was asked for, and counts it for the viewer. What is wrong with the
-// connection ends it: the client sees from the length that something is missing.
-func (x *exchange) deliver(o content) {
+// connection ends it: the client sees from the length that something is missing. The error says that a file is gone.
+func (x *exchange) deliver(o content) error {
+	body, err := o.body.open()
+	if err != nil {
+		return errNoFile
+	}
+	defer body.Close()
 	h := x.w.Header()
 	h.Set("Content-Type", o.contentType)
 	h.Set("Cache-Control", o.cache)
@@ -40,13 +45,14 @@ func (x *exchange) deliver(o content) {
 		w.viewer = nil // nothing that is written is sent
 	}
 	if x.r.Method == http.MethodHead || x.wantsLess() {
-		http.ServeContent(w, x.r, "", time.Time{}, bytes.NewReader(o.body))
-		return
+		http.ServeContent(w, x.r, "", time.Time{}, body)
+		return nil
 	}
 	h.Set("Accept-Ranges", "bytes")
-	h.Set("Content-Length", strconv.Itoa(len(o.body)))
+	h.Set("Content-Length", strconv.FormatInt(o.body.size, 10))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(o.body)
+	w.send(o.body, body)
+	return nil
 }
 
 func (x *exchange) wantsLess() bool {
@@ -62,6 +68,19 @@ func (x *exchange) wantsLess() bool {
 type countedWriter struct {
 	http.ResponseWriter
 	viewer *viewer
+}
+
+// send writes a body. One in memory needs no copy.
+func (w *countedWriter) send(b blob, body io.Reader) {
+	if b.file != "" {
+		_, _ = io.Copy(w, body)
+		return
+	}
+	for _, piece := range b.pieces {
+		if _, err := w.Write(piece); err != nil {
+			return
+		}
+	}
 }
 
 // Write writes b in pieces.

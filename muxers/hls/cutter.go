@@ -27,6 +27,8 @@ type cutter struct {
 	last    int64       // the last of those distances
 	lastKey int64       // the newest key frame of the picture
 	gop     int64       // from the key frame before to that one
+	origin  int64       // the first frame of the leading track behind the seam
+	count   int64       // how many more of them came since
 }
 
 // A cut says what happens before a frame.
@@ -108,6 +110,7 @@ func (c *cutter) begin(f *live.Frame, first bool) {
 	if first {
 		c.newest, c.step, c.last, c.gop = f.Time, 0, 0, 0
 		c.picture, c.lastKey = f.Time, f.Time
+		c.origin, c.count = f.Time, 0
 	}
 	c.note(f)
 }
@@ -127,7 +130,16 @@ func (c *cutter) note(f *live.Frame) {
 			c.step = min(d, c.last)
 		}
 		c.newest, c.last = f.Time, d
+		c.count++
 	}
+}
+
+// frame returns the mean distance of the leading track's frames since the seam, 0 if there is none yet.
+func (c *cutter) frame() float64 {
+	if c.count == 0 {
+		return 0
+	}
+	return float64(c.newest-c.origin) / float64(c.count)
 }
 
 // hole tells whether there is nothing before f for so long that no segment can stretch over it.

@@ -5,17 +5,23 @@
 // a segmenter begins with what the stream's log still holds, so that its first viewer need not wait for segments to come.
 // A [Handler] is thin and belongs to a configuration.
 //
-// A [variant] is a way to pack: MPEG-TS is the only one yet, so both entry playlists give it. Another brings its own
-// packer, file ending and media playlist; cutting, numbering, sessions and delivery do not ask which it is.
+// A [variant] is a way to pack: MPEG-TS, and fragmented MP4, which may come in parts (Low-Latency HLS, RFC 8216bis). Another
+// brings its own packer, file endings and media playlist; cutting, numbering, sessions and delivery do not ask which it is.
+// Of a segment that comes in parts, each part is packed, listed and announced when the last frame of it has come; the
+// segment is nothing but its parts in a row.
 //
 // What a viewer sees:
 //
-//	/{app}/{stream}.m3u8, /{app}/{stream}/index.m3u8   entry: a multivariant playlist, and a new session
-//	/{app}/{stream}/media.m3u8?hls_ctx=…               the session's media playlist
-//	/{app}/{stream}/{start}-{number}.ts?hls_ctx=…      a segment
+//	/{app}/{stream}.m3u8                                entry: a multivariant playlist of MPEG-TS, and a new session
+//	/{app}/{stream}/index.m3u8                          the same of fragmented MP4
+//	/{app}/{stream}/media.m3u8?hls_ctx=…                the session's media playlist of MPEG-TS
+//	/{app}/{stream}/stream.m3u8?hls_ctx=…               and of fragmented MP4
+//	/{app}/{stream}/{start}-{number}.ts?hls_ctx=…       a segment, also .m4s
+//	/{app}/{stream}/{start}-{first}-{number}.m4s?hls_…  a part
+//	/{app}/{stream}/{start}-{number}.mp4?hls_ctx=…      an initialization section
 //
 // The playlist has no EXT-X-INDEPENDENT-SEGMENTS: a group of pictures that is longer than the target duration is cut, and
-// then a segment begins without a key frame. It has no EXT-X-ENDLIST either: when the publisher leaves, the playlist
-// stays as it is for as long as it takes to play it, and then is gone; a publisher that returns before goes on in it
-// behind a discontinuity.
+// then a segment begins without a key frame. When the publisher leaves, the playlist stays open for as long as players have
+// something to play, three target durations; a publisher that returns before goes on in it behind a discontinuity. Then it
+// gets EXT-X-ENDLIST, stays for as long as it plays, and is gone.
 package hls

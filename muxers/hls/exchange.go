@@ -56,12 +56,11 @@ func (x *exchange) serveEntry() error {
 		}
 		return err
 	}
-	o := content{contentType: contentType, cache: "no-store", body: p.multivariant(x.listURL())}
+	o := content{contentType: contentType, cache: "no-store", body: inMemory(p.multivariant(x.listURL()))}
 	if !x.counts() {
-		o.cache, o.tag = "max-age=1", p.tag+"-m"
+		o.cache, o.tag = "max-age=1", p.tag(0)+"-m"
 	}
-	x.deliver(o)
-	return nil
+	return x.deliver(o)
 }
 
 // probe answers HEAD for an entry playlist: the guard is asked, but no viewer stays.
@@ -224,13 +223,13 @@ func (x *exchange) vhostQuery() string {
 }
 
 // text returns a media playlist with the URLs that are its viewer's.
-func (x *exchange) text(ch *channel, p *playlist) []byte {
+func (x *exchange) text(ch *channel, p *playlist, f form) []byte {
 	if x.config.Sessions != SessionsCache {
-		return p.text(x.objectQuery())
+		return p.text(f, x.objectQuery())
 	}
 	// Who has an old playlist may fetch what it names for as long as it plays, and a moment more.
-	life := 3*p.window() + time.Minute
-	return ch.signer.sign(p.text(""), x.objectQuery(), x.vhostQuery(), life, time.Now())
+	life := 3*length(p.all) + time.Minute
+	return ch.signer.sign(p.text(f, ""), x.objectQuery(), x.vhostQuery(), life, time.Now())
 }
 
 func (x *exchange) serveList() error {
@@ -246,16 +245,22 @@ func (x *exchange) serveList() error {
 	}
 	defer x.server.release(ch)
 	ch.configure(x.config)
-	p, err := x.await(ch)
+	r, err := parseReload(x.r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	o := content{contentType: contentType, tag: p.tag, cache: "max-age=1", body: x.text(ch, p)}
+	p, err := x.await(ch)
+	if err == nil && r.waits {
+		p, err = x.reload(ch, r)
+	}
+	if err != nil {
+		return err
+	}
+	o := content{contentType: contentType, tag: p.tag(r.form), cache: "max-age=1", body: inMemory(x.text(ch, p, r.form))}
 	if x.counts() {
 		o.cache = "private, no-cache"
 	}
-	x.deliver(o)
-	return nil
+	return x.deliver(o)
 }
 
 func (x *exchange) serveObject() error {
@@ -267,13 +272,17 @@ func (x *exchange) serveObject() error {
 	if err := x.admitObject(ch); err != nil {
 		return err
 	}
-	s := ch.segment(x.target.variant, x.target.file)
-	if s == nil {
+	w := ch.window(x.target.variant)
+	if w == nil {
 		return errNoFile
 	}
-	o := content{contentType: x.target.variant.contentType, tag: s.name, cache: x.objectCache(), body: s.body}
-	x.deliver(o)
-	return nil
+	ctx, done := x.block()
+	body, ok := w.await(ctx, x.target.file)
+	done()
+	if !ok {
+		return errNoFile
+	}
+	return x.deliver(content{contentType: x.target.variant.contentType, tag: x.target.file, cache: x.objectCache(), body: body})
 }
 
 // objectCache returns the Cache-Control of an object: whoever may keep it, may for as long as its URL is good.

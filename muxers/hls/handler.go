@@ -10,6 +10,8 @@ import (
 // A Handler answers GET and HEAD for the playlists and segments of a Server; see the package's comment for the URLs. The
 // first request for a stream blocks until it has a finished segment: at most the time that the hub's rules let a viewer
 // wait for a publisher, and that of the longest first segment, and never longer than the request.
+// One for what is to come next blocks until it is there (RFC 8216bis, 6.2.5.2 and 6.2.6), its session has ended, or three
+// target durations have passed.
 type Handler struct {
 	Server *Server
 	// Config returns how a stream is served. It is asked at every request, and must be fast. Nil means DefaultConfig.
@@ -46,6 +48,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	t.key.Vhost = httplive.Vhost(r)
 	t.key = h.Server.hub.Resolve(t.key)
 	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r, query: parseQuery(r.URL.RawQuery)}
+	if t.kind == entry {
+		x.target.variant = x.config.entry(t.inside)
+	}
 	return x.serve()
 }
 

@@ -14,8 +14,10 @@ type Segment struct {
 	StreamID string
 	// Publisher is who has sent it. It is nil only if the publisher had left before the first segment was complete.
 	Publisher *live.SessionInfo
-	// Variant is how it is packed: VariantTS.
+	// Variant is how it is packed: VariantTS or VariantFMP4. First says that it is of the first variant that is chosen, since
+	// another has the same again.
 	Variant string
+	First   bool
 	// Number is its media sequence number.
 	Number int64
 	// Length is how long it plays.
@@ -36,6 +38,7 @@ func (ch *channel) listed(v *variant, p *live.SessionInfo, streamID string, s *s
 		StreamID:  streamID,
 		Publisher: p,
 		Variant:   v.name,
+		First:     v == ch.config.Load().chosen()[0],
 		Number:    s.number,
 		Length:    time.Duration(s.length) * time.Millisecond,
 		URL:       stream + "/" + url.PathEscape(s.name),

@@ -19,7 +19,7 @@ func TestAlwaysOn(t *testing.T) {
 		s.server.Listed = func(seg Segment) {
 			ch := s.server.find(seg.Key)
 			defer s.server.release(ch)
-			if list := ch.segmenters[kept].window.playlist(); !strings.Contains(string(list.text("")), path.Base(seg.URL)) {
+			if list := ch.segmenters[transport].window.playlist(); !strings.Contains(string(list.text(0, "")), path.Base(seg.URL)) {
 				s.Errorf("segment %d is told before it is listed", seg.Number)
 			}
 			mu.Lock()
@@ -27,7 +27,7 @@ func TestAlwaysOn(t *testing.T) {
 			told = append(told, seg)
 		}
 		c := s.config
-		c.AlwaysOn = true
+		c.Told = true
 		for range 2 {
 			p := livetest.Publish(s.T, s.hub, livetest.Key)
 			s.server.Keep(s.hub.Resolve(livetest.Key), c)

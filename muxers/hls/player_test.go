@@ -29,6 +29,7 @@ func TestPlayer(t *testing.T) {
 			t.Run(name+" "+entry, func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t)
+				s.config = DefaultConfig()
 				t.Cleanup(s.server.Close)
 				livetest.Write(t, livetest.Publish(t, s.hub, livetest.Key), film.Frames(t)...)
 				web := httptest.NewServer(s.handler)
@@ -113,7 +114,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("/live/demo/abc-1.ts", "hls_sig=1.b&vhost=a")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		target, ok := parseTarget(path)
-		if ok && target.variant == nil {
+		if ok && target.kind != entry && target.variant == nil {
 			t.Errorf("%q has no variant", path)
 		}
 		q := parseQuery(query)

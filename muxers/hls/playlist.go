@@ -4,62 +4,64 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// A playlist is the text of a media playlist, made once when a segment was added, in pieces between which each viewer's
-// query goes. It never changes.
+// A playlist is one state of a window. It never changes; its texts are made when somebody asks for them.
 type playlist struct {
-	pieces  []string // the first ends behind the first segment's name, and so on
-	size    int
-	tag     string // an entity tag without quotes
-	target  int64  // the target duration in seconds
-	peak    int64  // bits per second of the largest segment
-	average int64  // bits per second of all
-	setup   *live.Setup
-}
+	listing
+	version  int
+	segments []*segment // of which there is one at least
+	all      []*segment // those of the long playlist, the last of which are segments
+	open     *segment   // as it was; nil if there is none
+	hint     string     // the name of the part that comes next
 
-// contentType is the media type of playlists (RFC 8216, 4).
-const contentType = "application/vnd.apple.mpegurl"
-
-// newPlaylist describes the segments, of which there must be one at least. A discontinuity before the first of them has
-// left the playlist and is in its discontinuity sequence number instead (RFC 8216, 6.2.2).
-func newPlaylist(segments []*segment, target int64, setup *live.Setup) *playlist {
-	first, last := segments[0], segments[len(segments)-1]
-	p := &playlist{target: target, setup: setup, tag: last.name + "-" + strconv.Itoa(len(segments))}
-	var b strings.Builder
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n",
-		target, first.number, first.seams)
-	var bits, length int64
-	for i, s := range segments {
-		if s.seam && i > 0 {
-			b.WriteString("#EXT-X-DISCONTINUITY\n")
-		}
-		fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n#EXTINF:%d.%03d,\n%s",
-			s.began.UTC().Format("2006-01-02T15:04:05.000Z"), s.length/1000, s.length%1000, s.name)
-		p.add(b.String())
-		b.Reset()
-		b.WriteByte('\n')
-		p.peak = max(p.peak, s.bitrate())
-		bits += int64(len(s.body)) * 8
-		length += s.length
+	texts [4]struct {
+		once sync.Once
+		script
 	}
-	p.add(b.String())
-	p.average = (bits*1000 + length - 1) / length
-	return p
+	rates struct {
+		once          sync.Once
+		peak, average int64
+	}
 }
 
-func (p *playlist) add(piece string) {
-	p.pieces = append(p.pieces, piece)
-	p.size += len(piece)
+// A form is a kind of text of a playlist.
+type form uint8
+
+// The forms, to be added up.
+const (
+	long  form = 1 << iota // all segments that the DVR window has
+	delta                  // without those before the skip boundary (RFC 8216bis, 6.2.5.1)
+)
+
+// A script is a text in pieces, between which each viewer's query goes.
+type script struct {
+	pieces []string // the first ends behind the first object's name, and so on
+	size   int
+	open   strings.Builder
 }
 
-// text returns the playlist with query, which begins with a question mark or is empty, behind each file name.
-func (p *playlist) text(query string) []byte {
-	b := make([]byte, 0, p.size+(len(p.pieces)-1)*len(query))
-	for i, piece := range p.pieces {
+// printf adds text.
+func (s *script) printf(format string, args ...any) { fmt.Fprintf(&s.open, format, args...) }
+
+// uri adds the name of an object.
+func (s *script) uri(name string) {
+	s.open.WriteString(name)
+	s.cut()
+}
+
+func (s *script) cut() {
+	s.pieces = append(s.pieces, s.open.String())
+	s.size += s.open.Len()
+	s.open.Reset()
+}
+
+// text returns the script with query, which begins with a question mark or is empty, behind each name.
+func (s *script) text(query string) []byte {
+	b := make([]byte, 0, s.size+(len(s.pieces)-1)*len(query))
+	for i, piece := range s.pieces {
 		if i > 0 {
 			b = append(b, query...)
 		}
@@ -68,16 +70,175 @@ func (p *playlist) text(query string) []byte {
 	return b
 }
 
-// window returns how long the playlist plays, roughly.
-func (p *playlist) window() time.Duration {
-	return time.Duration(p.target) * time.Duration(len(p.pieces)-1) * time.Second
+// contentType is the media type of playlists (RFC 8216, 4).
+const contentType = "application/vnd.apple.mpegurl"
+
+// text returns a form of the playlist with query, which begins with a question mark or is empty, behind each object's name.
+func (p *playlist) text(f form, query string) []byte {
+	if p.partTarget == 0 || p.ended {
+		f &^= delta // it was not offered (RFC 8216bis, 6.2.5.1)
+	}
+	t := &p.texts[f]
+	t.once.Do(func() { p.write(&t.script, f) })
+	return t.script.text(query)
+}
+
+// write writes a form of the playlist. A discontinuity before the first segment has left the playlist and is in its
+// discontinuity sequence number instead (RFC 8216, 6.2.2).
+func (p *playlist) write(s *script, f form) {
+	segments, skipped, version := p.segments, 0, p.version
+	if f&long != 0 {
+		segments = p.all
+	}
+	if f&delta != 0 {
+		if skipped = p.skip(segments); skipped > 0 {
+			version = max(version, 9)
+		}
+	}
+	s.printf("#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-TARGETDURATION:%d\n", version, p.target)
+	if p.partTarget > 0 {
+		s.printf("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=%d.0,HOLD-BACK=%d.0,PART-HOLD-BACK=%s\n#EXT-X-PART-INF:PART-TARGET=%s\n",
+			skipTargets*p.target, 3*p.target, seconds(p.holdBack()), seconds(p.partTarget))
+	}
+	s.printf("#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", segments[0].number, segments[0].seams)
+	if skipped > 0 {
+		s.printf("#EXT-X-SKIP:SKIPPED-SEGMENTS=%d\n", skipped)
+	}
+	var before *segment
+	fresh := p.withParts(segments)
+	for i, seg := range segments {
+		if i >= skipped {
+			seg.write(s, before, i >= fresh)
+		}
+		before = seg
+	}
+	p.writeEnd(s, before)
+	s.cut()
+}
+
+// skipTargets is how many target durations a delta update holds at least, the least that there may be.
+const skipTargets = 6
+
+// skip returns how many of the segments a delta update leaves out: those that are further than the skip boundary from the
+// end of the last one.
+func (p *playlist) skip(segments []*segment) int {
+	n := len(segments)
+	for rest := int64(0); n > 0 && rest < skipTargets*1000*p.target; n-- {
+		rest += segments[n-1].length
+	}
+	return n
+}
+
+// withParts returns the index of the first segment the parts of which are listed: the others are further than three target
+// durations from the end (RFC 8216bis, 6.2.2).
+func (p *playlist) withParts(segments []*segment) int {
+	n := len(segments)
+	if p.partTarget == 0 {
+		return n
+	}
+	rest := int64(0)
+	if p.open != nil {
+		rest = p.open.played()
+	}
+	for ; n > 0 && rest < 3*1000*p.target; n-- {
+		rest += segments[n-1].length
+	}
+	return n
+}
+
+// holdBack returns how far from the end players should stay that play parts, in milliseconds: three part targets as
+// RFC 8216bis, 4.4.3.8, advises, and not less than a second, which is what ordinary networks need.
+func (p *playlist) holdBack() int64 { return max(3*p.partTarget, 1000) }
+
+// write writes the lines of a segment that stands behind another, or behind none that is listed.
+func (seg *segment) write(s *script, before *segment, parts bool) {
+	if seg.seam && before != nil {
+		s.printf("#EXT-X-DISCONTINUITY\n")
+	}
+	if seg.init != nil && (before == nil || before.init != seg.init) {
+		s.printf("#EXT-X-MAP:URI=\"")
+		s.uri(seg.init.name)
+		s.printf("\"\n")
+	}
+	s.printf("#EXT-X-PROGRAM-DATE-TIME:%s\n", seg.began.UTC().Format("2006-01-02T15:04:05.000Z"))
+	if parts {
+		for _, p := range seg.parts {
+			p.write(s)
+		}
+	}
+	if seg.length > 0 {
+		s.printf("#EXTINF:%s,\n", seconds(seg.length))
+		s.uri(seg.name)
+		s.printf("\n")
+	}
+}
+
+func (p *part) write(s *script) {
+	s.printf("#EXT-X-PART:DURATION=%s,URI=\"", seconds(p.length))
+	s.uri(p.name)
+	s.printf("\"")
+	if p.independent {
+		s.printf(",INDEPENDENT=YES")
+	}
+	s.printf("\n")
+}
+
+// writeEnd writes what stands behind the last segment.
+func (p *playlist) writeEnd(s *script, before *segment) {
+	if p.ended {
+		s.printf("#EXT-X-ENDLIST\n")
+		return
+	}
+	if p.partTarget == 0 {
+		return
+	}
+	if p.open != nil && len(p.open.parts) > 0 {
+		p.open.write(s, before, true)
+	}
+	s.printf("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")
+	s.uri(p.hint)
+	s.printf("\"\n")
+}
+
+// seconds writes milliseconds as seconds.
+func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
+
+// tag returns what tells a form of the playlist apart from all others, for entity tags.
+func (p *playlist) tag(f form) string {
+	t := p.segments[len(p.segments)-1].name + "-" + strconv.Itoa(len(p.segments)) + "-" + strconv.Itoa(int(f))
+	if p.open != nil {
+		t += "-" + strconv.Itoa(len(p.open.parts))
+	}
+	if p.ended {
+		t += "-end"
+	}
+	return t
+}
+
+// patience returns how long a request for what comes next may wait (RFC 8216bis, 6.2.5.2).
+func (p *playlist) patience() time.Duration { return 3 * time.Duration(p.target) * time.Second }
+
+// bandwidth returns the bits per second of the largest segment, and of all.
+func (p *playlist) bandwidth() (peak, average int64) {
+	r := &p.rates
+	r.once.Do(func() {
+		var bits int64
+		for _, s := range p.segments {
+			r.peak = max(r.peak, s.bitrate())
+			bits += s.body.size * 8
+		}
+		length := played(p.segments)
+		r.average = (bits*1000 + length - 1) / length
+	})
+	return r.peak, r.average
 }
 
 // multivariant returns the multivariant playlist that leads to the media playlist at uri.
 func (p *playlist) multivariant(uri string) []byte {
 	m := describe(p.setup)
+	peak, average := p.bandwidth()
 	var b strings.Builder
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d", p.peak, p.average)
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d", p.version, peak, average)
 	if len(m.codecs) > 0 {
 		fmt.Fprintf(&b, ",CODECS=%q", strings.Join(m.codecs, ","))
 	}

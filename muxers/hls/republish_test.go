@@ -24,9 +24,11 @@ func TestEnd(t *testing.T) {
 		if n := len(m.Segments); n != 5 || m.Segments[4].Duration > 1600*time.Millisecond {
 			s.Errorf("%d segments, the last of %v", n, m.Segments[n-1].Duration)
 		}
-		for range 4 {
+		for i := range 7 {
 			sleep(2 * time.Second)
-			s.media(media)
+			if ended := s.media(media).Endlist; ended != (i >= 3) { // not before players would have nothing left to play
+				s.Errorf("%d s after the end: closed %v", 2*i+2, ended)
+			}
 			s.ok(folder + m.Segments[4].URI)
 		}
 		s.status(folder+"index.m3u8", http.StatusNotFound)
@@ -226,9 +228,9 @@ type slowPacker struct {
 	let chan struct{}
 }
 
-func (p *slowPacker) Begin(setup *live.Setup) {
+func (p *slowPacker) Begin(setup *live.Setup, frames []*live.Frame, continues bool) {
 	<-p.let
-	p.packer.Begin(setup)
+	p.packer.Begin(setup, frames, continues)
 }
 
 // A segmenter that cannot follow goes on behind a discontinuity.

@@ -1,9 +1,11 @@
 package hls
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,8 +30,11 @@ type segmenter struct {
 
 	// The following belong to the goroutine that reads.
 	cut    cutter
+	slice  slicer
 	packer packer
-	frames []*live.Frame     // of the open segment
+	making *segment          // the open segment, once it has a part; nil before
+	frames []*live.Frame     // of the open segment, as far as they are in no part yet
+	first  *resource         // the newest initialisation section
 	seam   bool              // the open segment is behind a discontinuity
 	origin time.Time         // the wall clock at stream time 0, if it was running all the time
 	late   bool              // the log is being read
@@ -41,11 +46,17 @@ func newSegmenter(w *window, config func() Config, ended func(*live.Stream)) *se
 	return &segmenter{window: w, config: config, ended: ended, ready: make(chan struct{}), packer: w.variant.newPacker()}
 }
 
-// follow notes that somebody asks, and begins to read stream unless it is nil, is being read or has been.
-func (g *segmenter) follow(server *Server, stream *live.Stream) {
+// ask notes that somebody asks for the playlist.
+func (g *segmenter) ask() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked = time.Now()
+}
+
+// follow begins to read stream unless it is nil, is being read or has been.
+func (g *segmenter) follow(server *Server, stream *live.Stream) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if stream == nil || g.cancel != nil || g.stream == stream {
 		return
 	}
@@ -91,20 +102,32 @@ func (g *segmenter) wait(ctx context.Context, limit time.Duration) (*playlist, e
 // stale tells whether the segmenter has no use any more: nobody asks, or the stream has not come back while its playlist
 // could still be played. It then reads no longer.
 func (g *segmenter) stale(now time.Time) bool {
-	window := time.Duration(0)
+	var window, longest, patience time.Duration
 	if p := g.window.playlist(); p != nil {
-		window = p.window()
+		window, longest, patience = length(p.segments), length(p.all), p.patience()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.cancel == nil {
-		return now.Sub(g.over) > max(10*time.Second, window)
+		return now.Sub(g.over) > max(10*time.Second, longest)+patience
 	}
 	if now.Sub(g.asked) <= max(30*time.Second, 3*window) {
 		return false
 	}
 	g.cancel()
 	return true
+}
+
+// conclude closes the playlist of a stream that has ended and has not come back while players still had something to play,
+// and which is therefore taken to have ended for good.
+func (g *segmenter) conclude(now time.Time) {
+	p := g.window.playlist()
+	g.mu.Lock()
+	over := g.cancel == nil && p != nil && now.Sub(g.over) > p.patience()
+	g.mu.Unlock()
+	if over {
+		g.window.end()
+	}
 }
 
 // read takes in a stream until it ends or ctx is done.
@@ -124,6 +147,9 @@ func (g *segmenter) read(ctx context.Context, s *live.Stream) {
 	if errors.Is(err, io.EOF) {
 		g.finish(g.cut.end())
 	}
+	if reason := s.Err(); ctx.Err() != nil || errors.Is(reason, live.ErrClosing) {
+		g.window.close(live.Refuse(live.ErrClosing, "the server is shutting down"))
+	}
 	g.mu.Lock()
 	g.stop()
 	g.mu.Unlock()
@@ -134,7 +160,7 @@ func (g *segmenter) read(ctx context.Context, s *live.Stream) {
 
 func (g *segmenter) begin() {
 	g.cut.open = false
-	g.frames = nil
+	g.frames, g.making = nil, nil
 	g.seam = true
 	g.origin = time.Time{}
 }
@@ -175,7 +201,46 @@ func (g *segmenter) take(f *live.Frame, broken bool, came time.Time) {
 	if d.seam || g.origin.IsZero() {
 		g.date(came, f.Time)
 	}
+	if !g.inParts() {
+		g.frames = append(g.frames, f)
+		return
+	}
+	leads := g.cut.leads(f)
+	g.catchUpParts(f, leads)
 	g.frames = append(g.frames, f)
+	if !leads {
+		return
+	}
+	if length, ends := g.slice.next(f.Time, g.cut.step); ends {
+		g.endPart(length, g.cut.setup, g.slice.start+length, g.frames)
+		g.drop(len(g.frames))
+	}
+}
+
+// catchUpParts ends the parts that are overdue when f comes.
+func (g *segmenter) catchUpParts(f *live.Frame, leads bool) {
+	for g.slice.overdue(f.Time, leads) {
+		end := g.slice.start + g.slice.target
+		n := slices.IndexFunc(g.frames, func(f *live.Frame) bool { return f.Time >= end })
+		if n < 0 {
+			n = len(g.frames)
+		}
+		if n == 0 { // there is nothing: a hole in the source
+			g.slice.begin(f.Time)
+			return
+		}
+		g.endPart(g.slice.target, g.cut.setup, end, g.frames[:n])
+		g.drop(n)
+	}
+}
+
+// inParts tells whether the open segment is made part by part. The first behind a discontinuity is not: it may yet get
+// another track, and the very first of all fixes the part target.
+func (g *segmenter) inParts() bool {
+	if g.making != nil {
+		return true
+	}
+	return g.config().LowLatency && g.window.variant.cutsParts && g.slice.target > 0 && !g.cut.first
 }
 
 // date fixes the wall clock of all that follows up to the next discontinuity. It does not go back.
@@ -186,22 +251,94 @@ func (g *segmenter) date(came time.Time, time int64) {
 	g.origin = at(came, -time)
 }
 
-// finish packs the open segment and lists it. A segment of frames that the variant cannot carry is left out.
+// endPart makes a part of frames, which setup governs, and lists it. end is the stream time at which the picture goes on.
+func (g *segmenter) endPart(length int64, setup *live.Setup, end int64, frames []*live.Frame) {
+	if g.making == nil {
+		g.packer.Begin(setup, frames, !g.seam)
+		g.making = g.newSegment(g.cut.start)
+		g.window.begin(g.making)
+	}
+	_, picture := setup.Track(live.KindVideo)
+	p := part{length: length, body: g.packer.Pack(frames, end)}
+	p.independent = slices.ContainsFunc(frames, func(f *live.Frame) bool {
+		return f.Key && (f.Kind == live.KindVideo || !picture)
+	})
+	if len(p.body) > 0 {
+		g.window.addPart(p, g.listing(setup))
+	}
+	g.slice.end(length)
+}
+
+// finish completes the open segment and lists it. A segment of frames that the variant cannot carry is left out.
 func (g *segmenter) finish(d cut) {
 	if !d.ends {
 		return
 	}
-	body := g.pack(d.setup)
-	clear(g.frames)
-	g.frames = g.frames[:0]
-	if len(body) == 0 {
+	s := g.making
+	g.making = nil
+	if s == nil {
+		s = g.whole(d)
+	} else {
+		g.endLast(d, s)
+	}
+	g.slice.begin(g.cut.start)
+	if s.body.size == 0 {
 		return
 	}
-	s := &segment{seam: g.seam, length: d.length, began: at(g.origin, d.began), body: body}
+	g.slice.fix(g.config().Part, g.cut.frame())
+	s.length = d.length
 	g.seam = false
-	g.window.add(s, g.config().Window, g.cut.target, d.setup)
+	g.window.add(s, g.listing(d.setup))
 	g.announce()
 	g.tell(s)
+}
+
+// whole makes a segment in one go at its end, so that its tables know all its tracks and its memory is taken once.
+func (g *segmenter) whole(d cut) *segment {
+	g.packer.Begin(d.setup, g.frames, !g.seam)
+	s := g.newSegment(d.began)
+	s.body = inMemory(g.packer.Pack(g.frames, d.began+d.length))
+	g.drop(len(g.frames))
+	return s
+}
+
+// endLast makes the last part of a segment. Frames beside the leading track that came too late for the part before go into
+// the next segment, if that can have them.
+func (g *segmenter) endLast(d cut, s *segment) {
+	end := d.began + d.length
+	length := end - g.slice.start
+	late := !g.slice.led && length < settle/10 && !d.seam && g.cut.open
+	if late || len(g.frames) == 0 {
+		return
+	}
+	g.making = s
+	g.endPart(g.slice.bound(length), d.setup, end, g.frames)
+	g.making = nil
+	g.drop(len(g.frames))
+}
+
+// newSegment returns a segment that begins at a stream time, for which the packer was told to begin.
+func (g *segmenter) newSegment(began int64) *segment {
+	s := &segment{seam: g.seam, began: at(g.origin, began)}
+	init := g.packer.Init()
+	if init == nil {
+		return s
+	}
+	if g.first == nil || !bytes.Equal(g.first.body.pieces[0], init) {
+		g.first = &resource{name: g.window.initName(), body: inMemory(init)}
+	}
+	s.init = g.first
+	return s
+}
+
+// listing says what the playlist is to hold now.
+func (g *segmenter) listing(setup *live.Setup) listing {
+	c := g.config()
+	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, setup: setup}
+	if c.LowLatency && g.window.variant.cutsParts {
+		l.partTarget = g.slice.target
+	}
+	return l
 }
 
 // tell tells of a segment that was listed. When the last one is, its publisher has left already.
@@ -227,23 +364,8 @@ func (g *segmenter) announce() {
 	}
 }
 
-// pack returns the bytes of the open segment. That is done in one go at its end, so that its tables know all its tracks
-// and its memory is taken once.
-func (g *segmenter) pack(setup *live.Setup) []byte {
-	g.packer.Begin(setup)
-	size := 0
-	for _, f := range g.frames {
-		size += len(f.Body) + len(f.Body)/32 + packerOverhead
-	}
-	body := make([]byte, 0, size)
-	for _, f := range g.frames {
-		body = g.packer.Append(body, f)
-	}
-	return body
-}
-
-// packerOverhead is about what a packer adds to a frame, in bytes.
-const packerOverhead = 256
+// drop drops the first frames at hand, which have been packed.
+func (g *segmenter) drop(n int) { g.frames = slices.Delete(g.frames, 0, n) }
 
 // at returns the moment of a stream time when 0 was at origin.
 func at(origin time.Time, ms int64) time.Time {

@@ -117,13 +117,13 @@ func (s *Server) forget(ch *channel) {
 	}
 }
 
-// Keep puts c in force for a stream that is on air. If it is AlwaysOn, segments are made from now on until the stream ends,
+// Keep puts c in force for a stream that is on air. If it is AlwaysOn or Told, segments are made from now on until the stream ends,
 // or another configuration is put in force. It does not block, and may be called by an observer.
 func (s *Server) Keep(k live.Key, c Config) {
 	s.run(func() {
 		c = c.normal()
 		ch := s.find(k)
-		if ch == nil && c.AlwaysOn {
+		if ch == nil && (c.AlwaysOn || c.Told) {
 			ch, _ = s.open(k, c) // it fails when the server is closed
 		}
 		if ch == nil {

@@ -21,8 +21,9 @@ const (
 type target struct {
 	kind    kind
 	key     live.Key // the path does not say its vhost
-	variant *variant
+	variant *variant // nil for an entry, which leads to what the configuration says
 	file    string
+	inside  bool   // it is in the stream's folder
 	folder  string // from this URL to the stream's folder, for relative URLs; empty if it is in it
 }
 
@@ -30,33 +31,31 @@ type target struct {
 func parseTarget(path string) (t target, ok bool) {
 	key, ok := httplive.MatchFile(path, ".m3u8")
 	if ok {
-		return target{kind: entry, key: key, variant: entries[entryFile], folder: "./" + url.PathEscape(key.Name) + "/"}, true
+		return target{kind: entry, key: key, folder: "./" + url.PathEscape(key.Name) + "/"}, true
 	}
 	key, file, ok := httplive.MatchFolder(path)
 	if !ok {
 		return target{}, false
 	}
-	if v := entries[file]; v != nil {
-		return target{kind: entry, key: key, variant: v}, true
+	t = target{key: key, file: file, inside: true}
+	if file == entryFile {
+		return t, true
 	}
-	for _, v := range variants {
-		if file == v.playlist {
-			return target{kind: list, key: key, variant: v, file: file}, true
+	for _, t.variant = range variants {
+		if file == t.variant.playlist {
+			t.kind = list
+			return t, true
 		}
-		if isSegmentName(file, v.ending) {
-			return target{kind: object, key: key, variant: v, file: file}, true
+		if t.variant.owns(file) { // other files are left to others
+			t.kind = object
+			return t, true
 		}
 	}
 	return target{}, false
 }
 
-// isSegmentName tells whether a file name looks like one of segmentName, so that other files are left to others.
-func isSegmentName(file, ending string) bool {
-	name, ok := strings.CutSuffix(file, ending)
-	start, number, dash := strings.Cut(name, "-")
-	return ok && dash && start != "" && number != "" &&
-		strings.Trim(start, "0123456789abcdefghijklmnopqrstuvwxyz") == "" && strings.Trim(number, "0123456789") == ""
-}
+// entryFile is the entry playlist in a stream's folder.
+const entryFile = "index.m3u8"
 
 // A query is what follows the path of an URL.
 type query struct {
@@ -76,7 +75,7 @@ func parseQuery(raw string) (q query) {
 			q.token = value
 		case name == signatureParam:
 			q.signature = value
-		case pair == "", strings.HasPrefix(name, "_HLS_"), strings.ContainsFunc(pair, func(c rune) bool { return c <= ' ' || c > '~' }):
+		case pair == "", strings.HasPrefix(name, directives), strings.ContainsFunc(pair, func(c rune) bool { return c <= ' ' || c > '~' }):
 		case q.rest == "":
 			q.rest = pair
 		default:

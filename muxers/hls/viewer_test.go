@@ -114,7 +114,8 @@ func TestExpiry(t *testing.T) {
 		s.publish(60)
 		sleep(5 * time.Second)
 		media := s.enter("")
-		segment := folder + s.media(media).Segments[0].URI
+		segments := s.media(media).Segments
+		segment := folder + segments[len(segments)-1].URI
 		for range 3 {
 			sleep(7 * time.Second)
 			s.ok(segment)

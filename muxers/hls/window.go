@@ -1,49 +1,156 @@
 package hls
 
 import (
-	"strconv"
-	"strings"
+	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// A window holds the segments that may be fetched: the newest are listed in the playlist, as many again stay for players
-// that have an older playlist (RFC 8216, 6.2.2). Numbers only grow.
+// A window holds the segments of one variant of one stream that may be fetched, and tells those who wait of each change.
+// Numbers only grow.
 type window struct {
 	start   string // the server's, in file names
 	variant *variant
 	count   *seams // of all windows
+	first   int64  // the number that it began with
 
 	mu       sync.Mutex
-	segments []*segment // oldest first, their numbers in a row
-	next     int64      // the number of the next segment
+	segments []*segment // the complete ones, oldest first, their numbers in a row
+	open     *segment   // the one that gets parts; nil if there is none
+	next     int64      // the number of the next segment, which the open one has
 	seams    int64      // the discontinuity sequence number of the next segment, if no seam comes before it
+	parts    int64      // the number of the next part
 	list     *playlist  // nil before the first segment
+	changed  chan struct{}
+	closed   error // why nothing will change any more; nil if it may
+}
+
+// A listing says what a playlist is to hold.
+type listing struct {
+	count      int           // segments at least
+	time       time.Duration // how long they play at least
+	dvr        time.Duration // how long those of the long playlist play at least; 0 if there is none
+	target     int64         // the target duration in seconds
+	partTarget int64         // in milliseconds; 0 if parts are not listed
+	setup      *live.Setup   // of the newest segment
+	ended      bool          // the stream has
 }
 
 // newWindow returns an empty window that counts from a number that was never given out before.
 func newWindow(start string, v *variant, seed int64, count *seams) *window {
-	return &window{start: start, variant: v, count: count, next: seed, seams: count.first()}
+	return &window{start: start, variant: v, count: count, first: seed, next: seed, seams: count.first(), changed: make(chan struct{})}
 }
 
-// add appends a segment that was cut and packed, and lists it as the last of up to n.
-func (w *window) add(s *segment, n int, target int64, setup *live.Setup) {
+// begin opens a segment, which then gets parts.
+func (w *window) begin(s *segment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.number(s)
+	w.open = s
+}
+
+// number gives a segment its numbers and its name. w.mu must be held.
+func (w *window) number(s *segment) {
+	seams := w.seams
 	if s.seam = s.seam && len(w.segments) > 0; s.seam {
-		w.seams++
-		w.count.passed(w.seams)
+		seams++
+		w.count.passed(seams)
 	}
-	s.number, s.seams = w.next, w.seams
-	s.name = segmentName(w.start, s.number, w.variant.ending)
+	s.number, s.seams = w.next, seams
+	s.name = objectName(w.start, []int64{s.number}, w.variant.ending)
+}
+
+// initName returns the name of an initialisation section that the next segment is the first to need.
+func (w *window) initName() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return objectName(w.start, []int64{w.next}, w.variant.initEnding)
+}
+
+// addPart appends a part to the open segment and lists it.
+func (w *window) addPart(p part, l listing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.number = w.parts
+	p.name = w.partName(p.number)
+	w.parts++
+	w.open.add(p)
+	w.show(l)
+}
+
+func (w *window) partName(n int64) string {
+	return objectName(w.start, []int64{w.first, n}, w.variant.ending)
+}
+
+// add appends a complete segment, the open one if there is one, and lists it.
+func (w *window) add(s *segment, l listing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s != w.open {
+		w.number(s)
+	}
+	w.open = nil
+	w.seams = s.seams
 	w.next++
 	w.segments = append(w.segments, s)
-	if surplus := len(w.segments) - (2*n + 1); surplus > 0 {
-		w.segments = append([]*segment(nil), w.segments[surplus:]...)
+	w.trim(l)
+	w.show(l)
+}
+
+// trim drops the segments that nobody is promised any more: those that are not listed, once their length and that of the
+// longest playlist have passed since they were (RFC 8216bis, 6.2.2), and not their parts before six target durations have.
+func (w *window) trim(l listing) {
+	listed := w.segments[l.first(w.segments, l.longest()):]
+	kept := max(played(listed), 6*1000*l.target) + 1000*l.target // and one target duration for answers on their way
+	n := len(w.segments) - len(listed)
+	for later := played(listed); n > 0 && later < kept+w.segments[n-1].length; n-- {
+		later += w.segments[n-1].length
 	}
-	w.list = newPlaylist(w.segments[max(0, len(w.segments)-n):], target, setup)
+	w.segments = slices.Clone(w.segments[n:])
+}
+
+// show makes the playlist anew and wakes those who wait. w.mu must be held.
+func (w *window) show(l listing) {
+	p := &playlist{listing: l, version: w.variant.version, hint: w.partName(w.parts), all: w.segments[l.first(w.segments, l.longest()):]}
+	p.segments = w.segments[l.first(w.segments, l.time):]
+	if w.open != nil {
+		open := *w.open
+		p.open = &open
+	}
+	if len(p.segments) > 0 {
+		w.list = p
+	}
+	w.wake()
+}
+
+// wake wakes those who wait. w.mu must be held.
+func (w *window) wake() {
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// end lists what there is as all that there will be.
+func (w *window) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.list == nil || w.list.ended {
+		return
+	}
+	w.open = nil
+	l := w.list.listing
+	l.ended = true
+	w.show(l)
+}
+
+// close lets nobody wait any more, for a reason.
+func (w *window) close(reason error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = reason
+	w.wake()
 }
 
 // floor returns a number above all that were given out to segments, and above one that may just be.
@@ -55,25 +162,15 @@ func (w *window) floor() int64 {
 
 // playlist returns what is listed now, or nil before the first segment.
 func (w *window) playlist() *playlist {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.list
+	p, _, _ := w.state()
+	return p
 }
 
-// segment returns the segment of a file name, or nil.
-func (w *window) segment(name string) *segment {
-	number, ok := strings.CutPrefix(strings.TrimSuffix(name, w.variant.ending), w.start+"-")
-	n, err := strconv.ParseInt(number, 10, 64)
+// state returns what is listed now, a channel that is closed at the next change, and why there will be none.
+func (w *window) state() (*playlist, <-chan struct{}, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !ok || err != nil || len(w.segments) == 0 {
-		return nil
-	}
-	i := n - w.segments[0].number
-	if i < 0 || i >= int64(len(w.segments)) || w.segments[i].name != name {
-		return nil
-	}
-	return w.segments[i]
+	return w.list, w.changed, w.closed
 }
 
 // lastEnd returns when the newest segment ended by the wall clock; the zero time if there is none.
@@ -85,4 +182,139 @@ func (w *window) lastEnd() time.Time {
 	}
 	s := w.segments[len(w.segments)-1]
 	return s.began.Add(time.Duration(s.length) * time.Millisecond)
+}
+
+// await returns the body of the object of a name. It waits for a part that is hinted, but not for longer than three target
+// durations, nor than ctx or the session of who asks. ok is false if there is no such object.
+func (w *window) await(ctx context.Context, name string) (b blob, ok bool) {
+	b, ok, hint := w.find(name)
+	if !hint {
+		return b, ok
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.playlist().patience())
+	defer cancel()
+	for {
+		_, changed, closed := w.state()
+		if b, ok, hint = w.find(name); !hint || closed != nil {
+			return b, ok
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return blob{}, false
+		}
+	}
+}
+
+// find returns the body of the object of a name. hint says that it is the part that will come next.
+func (w *window) find(name string) (b blob, ok, hint bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ending := range w.variant.endings() {
+		numbers, is := splitName(name, ending)
+		switch {
+		case !is:
+		case len(numbers) == 2:
+			if name == w.partName(w.parts) && w.list != nil && w.list.partTarget > 0 && !w.list.ended {
+				return blob{}, false, true
+			}
+			b, ok = w.part(name, numbers[1])
+		case ending == w.variant.initEnding:
+			b, ok = w.init(name)
+		default:
+			b, ok = w.segment(name, numbers[0])
+		}
+	}
+	return b, ok, false
+}
+
+// segment returns the body of the segment of a name. w.mu must be held.
+func (w *window) segment(name string, number int64) (blob, bool) {
+	if len(w.segments) == 0 {
+		return blob{}, false
+	}
+	i := number - w.segments[0].number
+	if i < 0 || i >= int64(len(w.segments)) || w.segments[i].name != name {
+		return blob{}, false
+	}
+	return w.segments[i].body, true
+}
+
+// init returns the body of the initialisation section of a name. w.mu must be held.
+func (w *window) init(name string) (blob, bool) {
+	for s := range w.newest() {
+		if s.init != nil && s.init.name == name {
+			return s.init.body, true
+		}
+	}
+	return blob{}, false
+}
+
+// part returns the body of the part of a name. w.mu must be held.
+func (w *window) part(name string, number int64) (blob, bool) {
+	for s := range w.newest() {
+		if len(s.parts) == 0 || number < s.parts[0].number {
+			continue
+		}
+		i := number - s.parts[0].number
+		if i >= int64(len(s.parts)) || s.parts[i].name != name {
+			break
+		}
+		return s.partBody(int(i)), true
+	}
+	return blob{}, false
+}
+
+// partBody returns the body of a part, which is in memory for as long as its segment is.
+func (s *segment) partBody(i int) blob {
+	p := s.parts[i]
+	if s.body.file == "" {
+		return inMemory(p.body)
+	}
+	size := s.body.size - p.offset
+	if i+1 < len(s.parts) {
+		size = s.parts[i+1].offset - p.offset
+	}
+	return blob{file: s.body.file, offset: p.offset, size: size}
+}
+
+// newest yields all segments, the newest first. w.mu must be held.
+func (w *window) newest() func(yield func(*segment) bool) {
+	return func(yield func(*segment) bool) {
+		if w.open != nil && !yield(w.open) {
+			return
+		}
+		for _, s := range slices.Backward(w.segments) {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// first returns the index of the first of the newest segments that play for at least as long as given, are as many as are
+// to be listed, and fill three target durations (RFC 8216bis, 6.2.2).
+func (l listing) first(segments []*segment, long time.Duration) int {
+	least := max(long.Milliseconds(), 3*1000*l.target)
+	i := len(segments)
+	for sum := int64(0); i > 0 && (sum < least || len(segments)-i < l.count); i-- {
+		sum += segments[i-1].length
+	}
+	return i
+}
+
+// longest returns how long the longest playlist plays at least.
+func (l listing) longest() time.Duration { return max(l.time, l.dvr) }
+
+// length returns how long segments play in all.
+func length(segments []*segment) time.Duration {
+	return time.Duration(played(segments)) * time.Millisecond
+}
+
+// played returns how long segments play in all, in milliseconds.
+func played(segments []*segment) (ms int64) {
+	for _, s := range segments {
+		ms += s.length
+	}
+	return ms
 }

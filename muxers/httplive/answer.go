@@ -31,6 +31,12 @@ const methods = "GET, HEAD, OPTIONS"
 // ErrMethod is returned for a method other than GET, HEAD and OPTIONS.
 var ErrMethod = errors.New("method not allowed")
 
+// The reasons for which HTTP alone refuses something, to be given to live.Refuse.
+var (
+	ErrBadRequest  = errors.New("bad request")
+	ErrUnavailable = errors.New("not available now")
+)
+
 // CheckMethod returns ErrMethod for a method that plays nothing.
 func CheckMethod(r *http.Request) error {
 	switch r.Method {
@@ -55,6 +61,8 @@ var statuses = []struct {
 	status int
 }{
 	{ErrMethod, http.StatusMethodNotAllowed},
+	{ErrBadRequest, http.StatusBadRequest},
+	{ErrUnavailable, http.StatusServiceUnavailable},
 	{live.ErrName, http.StatusBadRequest},
 	{live.ErrApp, http.StatusNotFound},
 	{live.ErrNotFound, http.StatusNotFound},
