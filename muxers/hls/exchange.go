@@ -56,7 +56,8 @@ func (x *exchange) serveEntry() error {
 		}
 		return err
 	}
-	o := content{contentType: contentType, cache: "no-store", body: inMemory(p.multivariant(x.listURL()))}
+	m := multivariant{version: p.version, streams: []offer{p.offer(x.listURL(), "")}}
+	o := content{contentType: contentType, cache: "no-store", body: inMemory(m.text())}
 	if !x.counts() {
 		o.cache, o.tag = "max-age=1", p.tag(0)+"-m"
 	}

@@ -38,3 +38,8 @@ func (p *fragmentPacker) Init() []byte { return p.muxer.Init() }
 func (p *fragmentPacker) Pack(frames []*live.Frame, end int64) []byte {
 	return p.muxer.Append(make([]byte, 0, p.muxer.Size(frames)), frames, end)
 }
+
+// Media implements packer.
+func (p *fragmentPacker) Media() media {
+	return media{picture: p.muxer.Picture(), sound: p.muxer.Sound()}
+}

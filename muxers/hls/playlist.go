@@ -22,8 +22,8 @@ type playlist struct {
 		script
 	}
 	rates struct {
-		once          sync.Once
-		peak, average int64
+		once sync.Once
+		load
 	}
 }
 
@@ -218,33 +218,8 @@ func (p *playlist) tag(f form) string {
 // patience returns how long a request for what comes next may wait (RFC 8216bis, 6.2.5.2).
 func (p *playlist) patience() time.Duration { return 3 * time.Duration(p.target) * time.Second }
 
-// bandwidth returns the bits per second of the largest segment, and of all.
-func (p *playlist) bandwidth() (peak, average int64) {
-	r := &p.rates
-	r.once.Do(func() {
-		var bits int64
-		for _, s := range p.segments {
-			r.peak = max(r.peak, s.bitrate())
-			bits += s.body.size * 8
-		}
-		length := played(p.segments)
-		r.average = (bits*1000 + length - 1) / length
-	})
-	return r.peak, r.average
-}
-
-// multivariant returns the multivariant playlist that leads to the media playlist at uri.
-func (p *playlist) multivariant(uri string) []byte {
-	m := describe(p.setup)
-	peak, average := p.bandwidth()
-	var b strings.Builder
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d", p.version, peak, average)
-	if len(m.codecs) > 0 {
-		fmt.Fprintf(&b, ",CODECS=%q", strings.Join(m.codecs, ","))
-	}
-	if m.width > 0 {
-		fmt.Fprintf(&b, ",RESOLUTION=%dx%d", m.width, m.height)
-	}
-	fmt.Fprintf(&b, "\n%s\n", uri)
-	return []byte(b.String())
+// offer returns what a multivariant playlist says of the playlist at uri, the sound of which has a name.
+func (p *playlist) offer(uri, name string) offer {
+	p.rates.once.Do(func() { p.rates.load = loadOf(p.segments, 1000*p.target) })
+	return offer{uri: uri, name: name, media: p.media, load: p.rates.load}
 }

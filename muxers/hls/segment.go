@@ -36,11 +36,6 @@ type resource struct {
 	body blob
 }
 
-// bitrate returns bits per second, rounded up.
-func (s *segment) bitrate() int64 {
-	return (s.body.size*8*1000 + s.length - 1) / s.length
-}
-
 // add appends a part.
 func (s *segment) add(p part) {
 	p.offset = s.body.size

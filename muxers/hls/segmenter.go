@@ -264,7 +264,7 @@ func (g *segmenter) endPart(length int64, setup *live.Setup, end int64, frames [
 		return f.Key && (f.Kind == live.KindVideo || !picture)
 	})
 	if len(p.body) > 0 {
-		g.window.addPart(p, g.listing(setup))
+		g.window.addPart(p, g.listing())
 	}
 	g.slice.end(length)
 }
@@ -288,7 +288,7 @@ func (g *segmenter) finish(d cut) {
 	g.slice.fix(g.config().Part, g.cut.frame())
 	s.length = d.length
 	g.seam = false
-	g.window.add(s, g.listing(d.setup))
+	g.window.add(s, g.listing())
 	g.announce()
 	g.tell(s)
 }
@@ -332,9 +332,12 @@ func (g *segmenter) newSegment(began int64) *segment {
 }
 
 // listing says what the playlist is to hold now.
-func (g *segmenter) listing(setup *live.Setup) listing {
+func (g *segmenter) listing() listing {
 	c := g.config()
-	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, setup: setup}
+	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, media: g.packer.Media()}
+	if frame := g.cut.frame(); frame > 0 && l.media.picture != nil {
+		l.media.rate = 1000 / frame
+	}
 	if c.LowLatency && g.window.variant.cutsParts {
 		l.partTarget = g.slice.target
 	}

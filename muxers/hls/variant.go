@@ -29,6 +29,8 @@ type packer interface {
 	// Pack returns the bytes of the segment's next frames. end is the stream time at which the picture goes on behind them, or
 	// is expected to.
 	Pack(frames []*live.Frame, end int64) []byte
+	// Media returns what the segment is made of.
+	Media() media
 }
 
 // VariantTS is the name of the variant of MPEG-TS.
@@ -104,6 +106,11 @@ func (p *transportPacker) Pack(frames []*live.Frame, _ int64) []byte {
 		b = p.muxer.Append(b, f)
 	}
 	return b
+}
+
+// Media implements packer.
+func (p *transportPacker) Media() media {
+	return media{picture: p.muxer.Picture(), sound: p.muxer.Sound()}
 }
 
 // transportOverhead is about what MPEG-TS adds to a frame, in bytes.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
 // A window holds the segments of one variant of one stream that may be fetched, and tells those who wait of each change.
@@ -35,7 +33,7 @@ type listing struct {
 	dvr        time.Duration // how long those of the long playlist play at least; 0 if there is none
 	target     int64         // the target duration in seconds
 	partTarget int64         // in milliseconds; 0 if parts are not listed
-	setup      *live.Setup   // of the newest segment
+	media      media         // what the newest segment is made of
 	ended      bool          // the stream has
 }
 
