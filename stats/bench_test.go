@@ -123,7 +123,7 @@ func BenchmarkFrameBesideAPI(b *testing.B) {
 // TestPagesAreCheap keeps a page of many clients from costing what all of them would.
 func TestPagesAreCheap(t *testing.T) {
 	c := newCrowd(t)
-	for url, most := range map[string]float64{"/api/v1/clients/?count=100": 1000, "/api/v1/streams/?count=100": 3000} {
+	for url, most := range map[string]float64{"/api/v1/clients/?count=100": 1000, "/api/v1/streams/?count=100": 5000} {
 		if n := testing.AllocsPerRun(5, func() { c.ask(t, url) }); n > most {
 			t.Errorf("%s: %v allocations", url, n)
 		}

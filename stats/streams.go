@@ -37,17 +37,20 @@ type streamRow struct {
 	Audio       *mainAudio `json:"audio"`
 
 	// What SRS has not.
-	Dropped   droppedRow `json:"dropped"`    // for all who were at the stream
-	LastError *faultRow  `json:"last_error"` // of the name's publishers, also before
-	Tracks    []any      `json:"tracks"`     // a videoTrack or audioTrack each
+	Dropped   droppedRow `json:"dropped"`         // for all who were at the stream
+	Repaired  int64      `json:"repaired_frames"` // the time of which leapt or fell
+	LastError *faultRow  `json:"last_error"`      // of the name's publishers, also before
+	Tracks    []any      `json:"tracks"`          // a videoTrack or audioTrack each
 }
 
-// publishRow has beyond what SRS has since when the publisher is on air, in milliseconds since 1970, and for how many.
+// publishRow has beyond what SRS has since when the publisher is on air, in milliseconds since 1970, for how many, and how
+// many no media has come.
 type publishRow struct {
 	Active  bool   `json:"active"`
 	CID     string `json:"cid,omitempty"` // the id in clients of the publisher, or of the last one
 	SinceMS int64  `json:"since_ms,omitempty"`
 	OnAirMS *int64 `json:"on_air_ms,omitempty"`
+	Silent  *int64 `json:"silent_ms,omitempty"` // since no media has come
 }
 
 // A faultRow tells what went wrong with a publisher.
@@ -123,6 +126,7 @@ func (v *view) streamRow(info live.StreamInfo) streamRow {
 		Kbps:        v.api.Rates.Of(info.ID),
 		Publish:     publishRow{CID: info.Newest},
 		Dropped:     dropped(&info.Totals),
+		Repaired:    info.Repaired,
 		Tracks:      []any{},
 	}
 	if p := info.Waiting; p != nil {
@@ -131,6 +135,7 @@ func (v *view) streamRow(info live.StreamInfo) streamRow {
 	if p := info.Publisher; p != nil {
 		row.TCURL = tcURL(&p.Request)
 		row.Publish.Active, row.Publish.SinceMS, row.Publish.OnAirMS = true, p.Began.UnixMilli(), new(v.onAir(p))
+		row.Publish.Silent = new(info.Silence.Milliseconds())
 		v.addTracks(&row, &info)
 	}
 	if f := info.Fault; f != nil {
