@@ -39,6 +39,11 @@ type Application struct {
 	// WriteTimeout ends a viewer whose connection has not taken one batch of data for so long. Default: 10s.
 	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
 
+	// TimeJitter says how a publisher's time stamps are mended, by SRS's names: `full` lets them begin at 0 and closes leaps
+	// of more than 30 s, `zero` only lets them begin at 0, `off` leaves them as they are. They never fall within a track. A
+	// change holds from the next publisher on. Default: `full`.
+	TimeJitter string `json:"time_jitter,omitempty"`
+
 	// Wait is how long a viewer waits for a publisher before it is told that there is none, over HTTP by 404; 0 is not at
 	// all. Default: 5s.
 	Wait *caddy.Duration `json:"wait,omitempty"`
@@ -94,6 +99,14 @@ var conflictRules = map[string]live.ConflictRule{
 	"auto":    live.ConflictAuto,
 	"reject":  live.ConflictReject,
 	"replace": live.ConflictReplace,
+}
+
+// jitterRules are the rules by name.
+var jitterRules = map[string]live.JitterRule{
+	"":     live.JitterFull,
+	"full": live.JitterFull,
+	"zero": live.JitterZero,
+	"off":  live.JitterOff,
 }
 
 // The bounds of a latency that is given as a duration.
@@ -154,6 +167,9 @@ func (a *Application) setRules() error {
 		return fmt.Errorf("on_conflict %q is neither auto, reject nor replace", a.OnConflict)
 	}
 	r.OnConflict = conflict
+	if r.TimeJitter, ok = jitterRules[a.TimeJitter]; !ok {
+		return fmt.Errorf("time_jitter %q is neither full, zero nor off", a.TimeJitter)
+	}
 	if a.GOPCache != nil {
 		a.GOPCache.apply(&r.Join)
 		if a.GOPCache.Off {

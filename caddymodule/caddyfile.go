@@ -70,6 +70,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //			}
 //			on_conflict          auto|reject|replace
 //			latency              low|normal|dense|<duration>
+//			time_jitter          full|zero|off
 //			gop_cache            <duration> [<size>] | off
 //			lag                  <duration> [<size>]
 //			write_timeout        <duration>
@@ -199,6 +200,7 @@ func (a *Application) parse(d *caddyfile.Dispenser) error {
 		"play":                 accessOption(&a.Play),
 		"on_conflict":          textOption(&a.OnConflict, checkConflict),
 		"latency":              textOption(&a.Latency, checkLatency),
+		"time_jitter":          textOption(&a.TimeJitter, checkJitter),
 		"gop_cache":            a.parseGOPCache,
 		"lag":                  a.parseLag,
 		"write_timeout":        durationOption(&a.WriteTimeout),
@@ -214,6 +216,13 @@ func (a *Application) parse(d *caddyfile.Dispenser) error {
 func checkConflict(s string) error {
 	if _, ok := conflictRules[s]; !ok {
 		return fmt.Errorf("%q is neither auto, reject nor replace", s)
+	}
+	return nil
+}
+
+func checkJitter(s string) error {
+	if _, ok := jitterRules[s]; !ok {
+		return fmt.Errorf("%q is neither full, zero nor off", s)
 	}
 	return nil
 }

@@ -176,6 +176,7 @@ func TestAdaptErrors(t *testing.T) {
 		"reconnect_window":            {inApp("reconnect_window x"), "4", "is no duration"},
 		"wait":                        {inApp("wait never"), "4", "is no duration"},
 		"wait surplus":                {inApp("wait 1s 2s"), "4", "wrong argument count"},
+		"time_jitter unknown":         {inApp("time_jitter on"), "4", "neither full, zero nor off"},
 		"latency unknown":             {inApp("latency lowest"), "4", "neither low, normal, dense nor a duration"},
 		"latency too short":           {inApp("latency 10us"), "4", "is not between 1ms and 5s"},
 		"latency too long":            {inApp("latency 6s"), "4", "is not between 1ms and 5s"},

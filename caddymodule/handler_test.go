@@ -393,6 +393,7 @@ func TestRefusedConfigurations(t *testing.T) {
 		"negative wait":         {live(`{"wait":"-1s"}`), "negative"},
 		"negative idle_timeout": {live(`{"idle_timeout":"-1s"}`), "negative"},
 		"latency":               {live(`{"latency":"lowest"}`), "neither low"},
+		"time_jitter":           {live(`{"time_jitter":"on"}`), "neither full"},
 		"on_conflict":           {live(`{"on_conflict":"kill"}`), "neither auto"},
 		"short segment":         {live(`{"hls":{"segment":"500ms"}}`), "not between 1s and 1m"},
 		"small window":          {live(`{"hls":{"window":2}}`), "not between 3 and 1000"},

@@ -52,7 +52,7 @@ func (s *Stream) take(p *Publisher) (old *Publisher) {
 	old, s.publisher = s.publisher, p
 	s.newestID = p.session.ID
 	s.setup, s.meters = nil, nil
-	s.time.seam()
+	s.time.seam(s.rules.Load().TimeJitter)
 	s.stopGap()
 	s.goOnAir()
 	s.watch()

@@ -46,6 +46,7 @@ type Feed struct {
 	begun   bool     // a viewer has begun
 	marks   []mark   // where the log ended at the last beats
 	shards  [maxShards]shard
+	delays  delays
 	viewers map[*FeedReader]struct{}
 	stop    context.CancelFunc // ends run; nil while there are no viewers
 	ended   bool
@@ -101,6 +102,7 @@ func (f *Feed) start() {
 	f.mux = f.newMuxer()
 	f.reader = f.stream.NewReader(f.id.tracks)
 	f.fill(time.Now())
+	f.delays = delays{since: time.Since(f.stream.began)} // what the first viewer begins with waited for nobody
 	go f.run(ctx, f.reader)
 }
 
@@ -178,15 +180,16 @@ func (f *Feed) beat(ctx context.Context, which int) (idle, ended bool) {
 	if ctx.Err() != nil {
 		return false, true
 	}
-	f.fill(time.Now())
+	now := time.Now()
+	f.fill(now)
 	if f.ended {
 		for i := range f.shards {
-			f.shards[i].signal(f.end)
+			f.signal(&f.shards[i], now)
 		}
 		return false, true
 	}
 	if sh := &f.shards[which]; sh.end != f.end {
-		sh.signal(f.end)
+		f.signal(sh, now)
 		return false, false
 	}
 	for i := range f.shards {
@@ -222,6 +225,9 @@ func (f *Feed) fill(now time.Time) {
 		n := len(b.buf)
 		b.buf = f.mux.AppendFrame(b.buf, fr)
 		f.end += int64(len(b.buf) - n)
+		if fr.Media() {
+			f.delays.came(f.end, time.Duration(f.reader.came))
+		}
 	}
 	if f.end > before {
 		f.trim(now)
@@ -317,7 +323,10 @@ func (f *Feed) Join(session *Session) *FeedReader {
 	}
 	r := &FeedReader{feed: f, session: session, shard: f.pickShard()}
 	f.viewers[r] = struct{}{}
-	f.shards[r.shard].n++
+	sh := &f.shards[r.shard]
+	if sh.n++; sh.n == 1 {
+		sh.end = f.end // its viewer takes what there is without waiting
+	}
 	return r
 }
 

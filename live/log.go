@@ -2,15 +2,21 @@ package live
 
 // A log holds the newest frames of a stream in order. It is not safe for concurrent use.
 type log struct {
-	ring  []*Frame // its length is a power of two
-	first uint64   // number of the oldest frame held
-	next  uint64   // number of the next frame
-	bytes int64    // what the frames held cost
-	main  int      // how many of the frames held are of the main video
-	video []int    // how many are video of a track, by its number
+	ring  []slot // its length is a power of two
+	first uint64 // number of the oldest frame held
+	next  uint64 // number of the next frame
+	bytes int64  // what the frames held cost
+	main  int    // how many of the frames held are of the main video
+	video []int  // how many are video of a track, by its number
 
 	entry uint64 // number of the newest frame to begin from, if hasEntry
 	valid bool   // there is such a frame in the log
+}
+
+// A slot holds a frame and when it came, in nanoseconds since the stream began.
+type slot struct {
+	frame *Frame
+	came  int64
 }
 
 // frameCost is what a frame takes beside its body: without it, a log of empty frames would not be bounded.
@@ -18,7 +24,9 @@ const frameCost = 160
 
 func (f *Frame) cost() int64 { return int64(len(f.Body)) + frameCost }
 
-func (l *log) at(n uint64) *Frame { return l.ring[n&uint64(len(l.ring)-1)] }
+func (l *log) at(n uint64) *Frame { return l.slot(n).frame }
+
+func (l *log) slot(n uint64) *slot { return &l.ring[n&uint64(len(l.ring)-1)] }
 
 func (l *log) newest() *Frame {
 	if l.next == l.first {
@@ -28,7 +36,7 @@ func (l *log) newest() *Frame {
 }
 
 // push appends f, marks it as an entry if viewers may begin there, and drops what the rules do not keep.
-func (l *log) push(f *Frame, rules *Rules) {
+func (l *log) push(f *Frame, came int64, rules *Rules) {
 	if int(l.next-l.first) == len(l.ring) {
 		l.grow()
 	}
@@ -37,7 +45,7 @@ func (l *log) push(f *Frame, rules *Rules) {
 	if f.entry {
 		l.entry, l.valid = l.next, true
 	}
-	l.ring[l.next&uint64(len(l.ring)-1)] = f
+	*l.slot(l.next) = slot{f, came}
 	l.next++
 	l.bytes += f.cost()
 	for l.next-l.first > 1 && !rules.keeps(f.Time-l.at(l.first).Time, l.bytes) {
@@ -73,7 +81,7 @@ func (l *log) hasVideo(c Choice) bool {
 
 func (l *log) drop() {
 	f := l.at(l.first)
-	l.ring[l.first&uint64(len(l.ring)-1)] = nil
+	*l.slot(l.first) = slot{}
 	l.bytes -= f.cost()
 	l.count(f, -1)
 	if l.entry == l.first {
@@ -83,9 +91,9 @@ func (l *log) drop() {
 }
 
 func (l *log) grow() {
-	ring := make([]*Frame, max(64, 2*len(l.ring)))
+	ring := make([]slot, max(64, 2*len(l.ring)))
 	for n := l.first; n < l.next; n++ {
-		ring[n&uint64(len(ring)-1)] = l.at(n)
+		ring[n&uint64(len(ring)-1)] = *l.slot(n)
 	}
 	l.ring = ring
 }

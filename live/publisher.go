@@ -9,11 +9,12 @@ import (
 type Publisher struct {
 	stream  *Stream
 	session *Session
+	began   int64        // when the session did, in nanoseconds since the stream did
 	last    atomic.Int64 // when the newest frame came, in nanoseconds since the session began
 }
 
 func newPublisher(s *Stream, ses *Session) *Publisher {
-	p := &Publisher{stream: s, session: ses}
+	p := &Publisher{stream: s, session: ses, began: int64(ses.began.Sub(s.began))}
 	p.last.Store(int64(time.Since(ses.began)))
 	return p
 }
@@ -34,7 +35,7 @@ func (p *Publisher) WriteFrame(f *Frame) error {
 		p.session.counters.addFrame(f.Kind)
 		p.last.Store(int64(time.Since(p.session.began)))
 	}
-	p.stream.write(p, f)
+	p.stream.write(p, f, p.began+p.last.Load())
 	return nil
 }
 

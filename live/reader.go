@@ -13,6 +13,7 @@ type Reader struct {
 	given   *Setup
 	pending []*Frame // configurations to give before the frame at next
 	skips   int
+	came    int64 // when the frame came that was given last, in nanoseconds since the stream began
 
 	whole, narrow *Setup // of the newest frame, and what of it belongs to the chosen tracks
 }
@@ -120,6 +121,7 @@ func (r *Reader) take(wait bool) (*Frame, <-chan struct{}, error) {
 		return nil, s.waitCh(), nil
 	}
 	f := r.view(s.log.at(r.next))
+	r.came = s.log.slot(r.next).came
 	if f.setup != r.given {
 		r.pending = f.setup.Since(r.given, f.Time)
 		r.given = f.setup

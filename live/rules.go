@@ -28,6 +28,20 @@ const (
 // SilentAfter is how long a publisher must have sent nothing for ConflictAuto to give its place away.
 const SilentAfter = 2 * time.Second
 
+// A JitterRule says how the time stamps of a publisher are mended, as SRS's time_jitter does. Whatever it says, time does
+// not fall within a track, which no player survives: a fall becomes a step of about a frame.
+type JitterRule uint8
+
+const (
+	// JitterFull lets the time begin at 0, and turns a leap of more than 30 s into a step of about a frame.
+	JitterFull JitterRule = iota
+	// JitterZero lets the time begin at 0, and leaves leaps forward as they are.
+	JitterZero
+	// JitterOff leaves the publisher's own time as it is, where a later publisher's does not begin before the end of the
+	// earlier one's.
+	JitterOff
+)
+
 // Rules are what an app's configuration says about its streams. A stream asks for them anew when the policy changes.
 type Rules struct {
 	// Latency is the beat of the feeds: how long frames are gathered before a write. 0 means the default.
@@ -41,6 +55,8 @@ type Rules struct {
 	WriteTimeout time.Duration
 	// OnConflict says what happens to a second publisher.
 	OnConflict ConflictRule
+	// TimeJitter says how the time of a publisher is mended. A change holds from the next publisher on.
+	TimeJitter JitterRule
 	// FirstPacketTimeout and IdleTimeout end a publisher that sends no media after its start, or falls silent.
 	FirstPacketTimeout time.Duration
 	IdleTimeout        time.Duration

@@ -35,6 +35,7 @@ type StreamInfo struct {
 	Newest   string       // the id of the publisher, or of the last one
 	Waiting  *SessionInfo // nil while somebody does: the first of those who wait
 	Fault    *Fault       // the last of this name, nil if nothing went wrong
+	Feeds    []FeedInfo   // by format, then by how many viewers they have; without those of HLS
 }
 
 // A VhostInfo is a vhost that has had a stream or a session since the start.
@@ -75,7 +76,23 @@ func (s *Session) Totals() Totals { return s.counters.Totals() }
 func (s *Stream) Info() StreamInfo {
 	info := s.info()
 	info.Fault = s.hub.faults.of(s.key)
+	info.Feeds = s.feedInfos()
 	return info
+}
+
+// feedInfos asks the feeds one by one, each of which may be writing the stream's newest frames.
+func (s *Stream) feedInfos() []FeedInfo {
+	s.mu.Lock()
+	feeds := slices.Collect(maps.Values(s.feeds))
+	s.mu.Unlock()
+	list := make([]FeedInfo, len(feeds))
+	for i, f := range feeds {
+		list[i] = f.info()
+	}
+	slices.SortFunc(list, func(a, b FeedInfo) int {
+		return cmp.Or(cmp.Compare(a.Format, b.Format), cmp.Compare(b.Viewers, a.Viewers))
+	})
+	return list
 }
 
 func (s *Stream) info() StreamInfo {

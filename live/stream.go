@@ -83,8 +83,9 @@ func (s *Stream) Setup() *Setup {
 	return s.setup
 }
 
-// write dates f, notes what is in force for it and appends it to the log, unless p is no longer the publisher.
-func (s *Stream) write(p *Publisher, f *Frame) {
+// write dates f, which came that many nanoseconds after the stream began, notes what is in force for it and appends it to
+// the log, unless p is no longer the publisher.
+func (s *Stream) write(p *Publisher, f *Frame, came int64) {
 	g := *f
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,7 @@ func (s *Stream) write(p *Publisher, f *Frame) {
 	} else {
 		g.Time = s.time.last(g.track())
 	}
-	s.log.push(&g, s.rules.Load())
+	s.log.push(&g, came, s.rules.Load())
 	s.signal()
 }
 

@@ -11,8 +11,9 @@ const (
 // A timeline turns the time stamps of one publisher after another into one time that starts at 0 and never falls within
 // a track. A source may start anywhere, wrap at 2^32, jump or return: a step that no real source takes is a seam, and
 // the time goes on behind it as if nothing had happened. All tracks share the correction, so that sound stays with
-// picture, unless one of them leaps alone.
+// picture, unless one of them leaps alone. A JitterRule may leave leaps forward and the beginning as they are.
 type timeline struct {
+	rule    JitterRule // of the present publisher
 	tracks  map[trackID]*trackTime
 	shift   int64 // what to add to the source's time, by the newest seam
 	newest  int64 // the latest time given out
@@ -28,8 +29,9 @@ type trackTime struct {
 	shift  int64
 }
 
-// seam tells that another publisher follows.
-func (t *timeline) seam() {
+// seam tells that another publisher follows, and how its time is to be mended.
+func (t *timeline) seam(rule JitterRule) {
+	t.rule = rule
 	t.started = false
 	t.tracks = nil
 }
@@ -45,7 +47,7 @@ func (t *timeline) place(id trackID, time int64) int64 {
 		t.tracks[id] = tr
 	}
 	tr.source += int64(int32(uint32(time) - uint32(tr.source)))
-	if !tr.believes(tr.source + tr.shift) {
+	if !t.believes(tr.out, tr.source+tr.shift) {
 		t.mend(tr)
 		t.repaired++
 	} else if tr.source+tr.shift < tr.out {
@@ -68,7 +70,10 @@ func (t *timeline) last(id trackID) int64 {
 }
 
 func (t *timeline) begin(time int64) {
-	if t.newest > 0 {
+	switch {
+	case t.rule == JitterOff && time > t.newest:
+		t.newest = time
+	case t.newest > 0:
 		t.newest += seamStep
 	}
 	t.floor = t.newest
@@ -83,7 +88,7 @@ func (t *timeline) newTrack(time int64) *trackTime {
 	// The newest shift may stem from a wrap of the other tracks, or this track may have another origin altogether.
 	tr.source = t.newest - t.shift
 	tr.source += int64(int32(uint32(time) - uint32(tr.source)))
-	if out := tr.source + tr.shift; out < t.newest-maxDisorder || out > t.newest+maxPause {
+	if out := tr.source + tr.shift; !t.believes(t.newest, out) {
 		tr.shift = t.newest - tr.source
 	} else {
 		tr.out = max(t.floor, min(out, t.newest))
@@ -93,7 +98,7 @@ func (t *timeline) newTrack(time int64) *trackTime {
 
 // mend closes a seam in a track: with the shift of another track that has just leapt the same way, or by a new one.
 func (t *timeline) mend(tr *trackTime) {
-	if tr.believes(tr.source + t.shift) {
+	if t.believes(tr.out, tr.source+t.shift) {
 		tr.shift = t.shift
 		return
 	}
@@ -101,6 +106,7 @@ func (t *timeline) mend(tr *trackTime) {
 	tr.shift = t.shift
 }
 
-func (tr *trackTime) believes(out int64) bool {
-	return out >= tr.out-maxDisorder && out <= tr.out+maxPause
+// believes tells whether a frame may follow one of the time before with the time out.
+func (t *timeline) believes(before, out int64) bool {
+	return out >= before-maxDisorder && (out <= before+maxPause || t.rule != JitterFull)
 }

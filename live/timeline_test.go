@@ -2,12 +2,15 @@ package live
 
 import "testing"
 
+// A step is a frame's time in and out of a timeline.
+type step struct {
+	track    byte // v, a, w (a second video track) or | for another publisher
+	in, want int64
+}
+
+const wrap = 1 << 32
+
 func TestTimeline(t *testing.T) {
-	type step struct {
-		track    byte // v, a, w (a second video track) or | for another publisher
-		in, want int64
-	}
-	const wrap = 1 << 32
 	for name, steps := range map[string][]step{
 		"start not at 0":                       {{'v', 5000, 0}, {'a', 5010, 10}, {'v', 5040, 40}, {'a', 5033, 33}},
 		"second track begins before the first": {{'v', 5000, 0}, {'a', 4950, 0}, {'a', 4990, 0}, {'a', 5020, 20}},
@@ -28,19 +31,44 @@ func TestTimeline(t *testing.T) {
 			{'v', 0, 0}, {'v', 40, 40}, {'a', 60, 60}, {'|', 0, 0}, {'v', 7_000, 80}, {'a', 6_990, 80}, {'a', 7_013, 93}, {'v', 7_040, 120},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var line timeline
-			tracks := map[byte]trackID{'v': {KindVideo, 0}, 'w': {KindVideo, 1}, 'a': {KindAudio, 0}}
-			for i, s := range steps {
-				if s.track == '|' {
-					line.seam()
-					continue
-				}
-				if got := line.place(tracks[s.track], s.in); got != s.want {
-					t.Errorf("step %d: %c at %d is placed at %d, want %d", i, s.track, s.in, got, s.want)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { walk(t, JitterFull, steps) })
+	}
+}
+
+// TestTimelineByRule has what the other rules leave as it is, and what they do not.
+func TestTimelineByRule(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		rule  JitterRule
+		steps []step
+	}{
+		{"zero, leap", JitterZero, []step{{'v', 5000, 0}, {'v', 5040, 40}, {'v', 1_000_000, 995_000}, {'a', 1_000_010, 995_010}, {'a', 1_000_050, 995_050}}},
+		{"zero, fall", JitterZero, []step{{'v', 50_000, 0}, {'v', 60_000, 10_000}, {'v', 0, 10_020}, {'v', 40, 10_060}}},
+		{"off, beginning", JitterOff, []step{{'v', 5000, 5000}, {'a', 5010, 5010}, {'v', 5040, 5040}, {'a', 5033, 5033}}},
+		{"off, leap", JitterOff, []step{{'v', 5000, 5000}, {'v', 1_000_000, 1_000_000}}},
+		{"off, fall", JitterOff, []step{{'v', 50_000, 50_000}, {'v', 0, 50_020}, {'a', 5, 50_025}, {'v', 40, 50_060}}},
+		{"off, wrap", JitterOff, []step{{'v', wrap - 20, wrap - 20}, {'v', 20, wrap + 20}}},
+		{"off, a publisher of the same clock", JitterOff, []step{{'v', 5000, 5000}, {'|', 0, 0}, {'v', 9000, 9000}}},
+		{"off, a publisher of an earlier clock", JitterOff, []step{{'v', 5000, 5000}, {'|', 0, 0}, {'v', 0, 5020}, {'v', 40, 5060}}},
+	} {
+		t.Run(c.name, func(t *testing.T) { walk(t, c.rule, c.steps) })
+	}
+}
+
+// walk places the steps on a new timeline.
+func walk(t *testing.T, rule JitterRule, steps []step) {
+	t.Helper()
+	var line timeline
+	line.seam(rule)
+	tracks := map[byte]trackID{'v': {KindVideo, 0}, 'w': {KindVideo, 1}, 'a': {KindAudio, 0}}
+	for i, s := range steps {
+		if s.track == '|' {
+			line.seam(rule)
+			continue
+		}
+		if got := line.place(tracks[s.track], s.in); got != s.want {
+			t.Errorf("step %d: %c at %d is placed at %d, want %d", i, s.track, s.in, got, s.want)
+		}
 	}
 }
 
@@ -52,7 +80,7 @@ func FuzzTimeline(f *testing.F) {
 		newest := map[trackID]int64{}
 		for ; len(b) >= 4; b = b[4:] {
 			if b[0]&0x40 != 0 {
-				line.seam()
+				line.seam(JitterRule(b[0]>>4&3) % (JitterOff + 1))
 			}
 			id := trackID{KindVideo, b[0] & 3}
 			got := line.place(id, int64(uint32(b[1])<<24|uint32(b[2])<<16|uint32(b[3])<<4))
