@@ -45,7 +45,7 @@ func (f *Frame) codecIDBody() []byte {
 	if f.Kind != KindVideo || f.fourCC == 0 || !f.Config && !f.Media() {
 		return nil
 	}
-	id := byte(0)
+	var id byte
 	switch f.Codec {
 	case CodecHEVC:
 		id = videoHEVC
@@ -86,6 +86,7 @@ type fromZero struct {
 	frame Frame // a copy of the one in hand, with the viewer's time
 }
 
+// AppendFrame implements Muxer.
 func (m *fromZero) AppendFrame(b []byte, f *Frame) []byte {
 	if !m.begun && f.Media() {
 		m.begun, m.zero = true, f.Time
@@ -95,6 +96,7 @@ func (m *fromZero) AppendFrame(b []byte, f *Frame) []byte {
 	return m.Muxer.AppendFrame(b, &m.frame)
 }
 
+// Header implements Muxer.
 func (m *fromZero) Header(setup, given *Setup, time int64) []byte {
 	return m.Muxer.Header(setup, given, m.shift(time))
 }
