@@ -2,10 +2,13 @@ package hls
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
+	"github.com/caddy-rtmp/caddy-rtmp/live/livetest"
 )
 
 // TestDecidedOnce: the guard is asked for a viewer at the entry playlist, and neither at the lists nor at the segments that
@@ -68,4 +71,41 @@ func TestExpiredViewer(t *testing.T) {
 		s.mu.Unlock()
 		s.ok(segment())
 	})
+}
+
+// TestRenamed: a guard may give a viewer another stream than it has asked for. It sees that one and no other, at URLs of it.
+func TestRenamed(t *testing.T) {
+	for _, entry := range []string{"/live/secret.m3u8", "/live/secret/index.m3u8"} {
+		inBubble(t, func(s *site) {
+			s.publish(60)
+			sleep(5 * time.Second)
+			s.grant = live.Grant{Stream: "demo"}
+			uri := s.multivariant(s.ok(entry)).Variants[0].URI
+			base, err := url.Parse(entry)
+			if err != nil {
+				s.Fatal(err)
+			}
+			list, err := base.Parse(uri)
+			if err != nil {
+				s.Fatal(err)
+			}
+			media := list.RequestURI()
+			if !strings.HasPrefix(media, folder+"media.m3u8?") {
+				s.Errorf("%s leads to %s", entry, media)
+			}
+			s.ok(folder + s.uris(media)[0])
+			if v := s.viewers(); len(v) != 1 || v[0].Key.Name != "demo" {
+				s.Errorf("viewers: %+v", v)
+			}
+			sleep(10 * time.Second)
+			s.grant.Stream = "other"
+			livetest.Write(s.T, livetest.Publish(s.T, s.hub, live.Key{App: "live", Name: "other"}), livetest.GOPs(1)...)
+			s.status(media, http.StatusForbidden)
+			if n := len(s.viewers()); n != 0 {
+				s.Errorf("%d viewers", n)
+			}
+			s.grant.Stream = "demo"
+			s.ok(media)
+		})
+	}
 }

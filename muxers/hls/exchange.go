@@ -89,6 +89,7 @@ func (x *exchange) enter() (*channel, error) {
 	if err := v.ask(x.r.Context(), x.server.hub, x.request(), x.patience()); err != nil {
 		return nil, err
 	}
+	x.target = x.target.named(v.ses.Key.Name)
 	ch, err := x.open()
 	if err != nil {
 		v.end(absent, err)

@@ -57,6 +57,20 @@ func parseTarget(path string) (t target, ok bool) {
 // entryFile is the entry playlist in a stream's folder.
 const entryFile = "index.m3u8"
 
+// named returns the target for the stream that a guard has named instead.
+func (t target) named(stream string) target {
+	if stream == t.key.Name {
+		return t
+	}
+	t.key.Name = stream
+	up := "../"
+	if !t.inside {
+		up = "./"
+	}
+	t.folder = up + url.PathEscape(stream) + "/"
+	return t
+}
+
 // A query is what follows the path of an URL.
 type query struct {
 	token     string // the viewer's, as the client says it

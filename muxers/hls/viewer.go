@@ -104,9 +104,10 @@ func (v *viewer) ask(ctx context.Context, hub *live.Hub, req live.Request, wait 
 		err = context.Cause(ctx)
 		ses.Close(nil)
 	}
-	if err == nil && ses.Key.Vhost != req.Key.Vhost { // a reload has just taken the vhost away
-		err = errNotOnAir
-		ses.Close(err)
+	if err == nil {
+		if err = v.check(&req, ses); err != nil {
+			ses.Close(err)
+		}
 	}
 	if err != nil {
 		cancel()
@@ -123,6 +124,18 @@ func (v *viewer) ask(ctx context.Context, hub *live.Hub, req live.Request, wait 
 		ses.Close(nil)
 		cancel()
 	})
+	return nil
+}
+
+// check tells whether a session is for what was asked. A viewer that is new may be given another stream by the guard; the
+// URLs of one that comes back are of that which it has.
+func (v *viewer) check(req *live.Request, ses *live.Session) error {
+	switch {
+	case ses.Key.Vhost != req.Key.Vhost: // a reload has just taken the vhost away
+		return errNotOnAir
+	case v.token != "" && ses.Key.Name != req.Key.Name:
+		return errNoSession
+	}
 	return nil
 }
 
