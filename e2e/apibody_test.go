@@ -45,6 +45,7 @@ func TestAPIBodies(t *testing.T) {
 			d.do(http.MethodGet, "/api/v1"+list+"/{id}", id, "")
 		}
 	}
+	d.checkIndex()
 	viewer := slices.IndexFunc(values(rows), func(r clientRow) bool { return r.Type == "flv-play" })
 	d.do(http.MethodDelete, "/api/v1/clients/{id}", values(rows)[viewer].ID, "?ban=1h&by=stream")
 	ban := d.ids("/bans", "bans")[0]
@@ -54,6 +55,22 @@ func TestAPIBodies(t *testing.T) {
 	d.do(http.MethodPost, "/api/v1/hooks/deliveries/{id}/replay", delivery, "")
 	d.do(http.MethodDelete, "/api/v1/hooks/deliveries/{id}", delivery, "")
 	d.Complete(t, "/api", streaming...)
+}
+
+// checkIndex looks whether all that the index lists is there.
+func (d *descriptionCheck) checkIndex() {
+	d.t.Helper()
+	var index struct {
+		URLs map[string]string `json:"urls"`
+	}
+	if err := d.api(http.MethodGet, "", &index); err != nil {
+		d.t.Fatal(err)
+	}
+	for name := range index.URLs {
+		if path := "/api/v1/" + name; !slices.Contains(streaming, path) {
+			d.do(http.MethodGet, path, "", "")
+		}
+	}
 }
 
 // streaming are paths with answers that have no end, which have tests of their own.

@@ -52,7 +52,7 @@ func (a *API) versionsOfAPI(*request) (any, error) {
 	return indexBody{envelope: a.envelope(), URLs: links{{"v1", "version 1 of the API"}}}, nil
 }
 
-// v1 are the endpoints of this API, in SRS's order.
+// v1 are the endpoints of this API: SRS's in its order, then others.
 var v1 = links{
 	{"versions", "the version of this server"},
 	{"summaries", "the summary of this process and its machine: pid, memory, cpu, network, connections"},
@@ -66,9 +66,9 @@ var v1 = links{
 	{"vhosts", "the vhosts, or /{id} for one"},
 	{"streams", "the streams, or /{id} for one; start and count select a page; app, stream and vhost filter; sort sorts"},
 	{"clients", "the clients, or /{id} for one, which DELETE ends; pages as streams, and type filters too"},
-	{"bans", "who is kept out, or /{id} for one ban, which DELETE lifts; start and count select a page"},
 	{"raw", "the raw API: rpc=raw only"},
 	{"clusters", "the origin cluster, of which there is none"},
+	{"bans", "who is kept out, or /{id} for one ban, which DELETE lifts; start and count select a page"},
 }
 
 // v1Tests are the endpoints below tests/.

@@ -11,6 +11,7 @@ func Calls() []string {
 	list := slices.Sorted(maps.Keys(calls))
 	for i, call := range list {
 		list[i] = strings.NewReplacer(" *", "/{id}", " replay", "/replay").Replace(strings.Replace(call, " ", " /", 1))
+		list[i] = strings.TrimSuffix(list[i], "/") // the index is at the root itself
 	}
 	return list
 }

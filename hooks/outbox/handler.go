@@ -15,6 +15,7 @@ import (
 
 // A Handler shows outboxes over HTTP, and has failed deliveries tried again:
 //
+//	GET    /                         what there is
 //	GET    /targets                  where deliveries go: how many are pending, delivered, dead
 //	GET    /deliveries               what is pending, oldest first, then what is dead, newest first
 //	GET    /deliveries/{id}          one of them, with its body
@@ -74,6 +75,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var calls = map[string]func(h *Handler, id string, query url.Values) (any, error){
+	"GET ":                     (*Handler).index,
 	"GET targets":              (*Handler).targets,
 	"GET deliveries":           (*Handler).deliveries,
 	"GET deliveries *":         (*Handler).delivery,
@@ -122,6 +124,11 @@ func (i *Info) row() Row {
 
 // The answers of a Handler.
 type (
+	// IndexAnswer is that of GET /.
+	IndexAnswer struct {
+		head
+		URLs indexRow `json:"urls"`
+	}
 	// TargetsAnswer is that of GET /targets.
 	TargetsAnswer struct {
 		head
@@ -147,6 +154,20 @@ type (
 		Attempts []Attempt `json:"attempts"`
 	}
 )
+
+type indexRow struct {
+	Targets    string `json:"targets"`
+	Deliveries string `json:"deliveries"`
+	Attempts   string `json:"attempts"`
+}
+
+func (h *Handler) index(string, url.Values) (any, error) {
+	return IndexAnswer{h.head(), indexRow{
+		Targets:    "where deliveries go: how many are pending, delivered, dead",
+		Deliveries: "what is pending and what was given up, or /{id} for one, which DELETE forgets and POST to /{id}/replay tries again",
+		Attempts:   "the last attempts, newest first",
+	}}, nil
+}
 
 func (h *Handler) targets(string, url.Values) (any, error) {
 	a := TargetsAnswer{head: h.head(), Targets: []TargetInfo{}}
