@@ -40,7 +40,7 @@ func (x *exchange) deliver(o content) error {
 	if ses := x.viewer.session(); ses != nil && x.began != nil {
 		x.began(x.r, ses)
 	}
-	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer}
+	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer, http2: x.r.ProtoMajor == 2, lost: x.r.Context().Err}
 	if x.r.Method == http.MethodHead {
 		w.viewer = nil // nothing that is written is sent
 	}
@@ -68,6 +68,8 @@ func (x *exchange) wantsLess() bool {
 type countedWriter struct {
 	http.ResponseWriter
 	viewer *viewer
+	http2  bool
+	lost   func() error // why nothing more can reach the client, or nil
 }
 
 // send writes a body. One in memory needs no copy.
@@ -83,15 +85,21 @@ func (w *countedWriter) send(b blob, body io.Reader) {
 	}
 }
 
-// Write writes b in pieces.
+// Write writes b in pieces. Of one that was cut net/http says on HTTP/2 that nothing was written, although the client may
+// have most of it: it counts as sent, since it was on its way.
 func (w *countedWriter) Write(b []byte) (n int, err error) {
 	if w.viewer == nil {
 		return w.ResponseWriter.Write(b)
 	}
 	for n < len(b) && err == nil {
 		var m int
-		m, err = w.ResponseWriter.Write(b[n:min(n+pieceBytes, len(b))])
+		piece := b[n:min(n+pieceBytes, len(b))]
+		onItsWay := w.http2 && w.lost() == nil
+		m, err = w.ResponseWriter.Write(piece)
 		n += m
+		if err != nil && onItsWay {
+			m = len(piece)
+		}
 		if ended := w.viewer.sent(m); err == nil {
 			err = ended
 		}

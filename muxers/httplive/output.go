@@ -14,6 +14,9 @@ import (
 // only if it was kept.
 const keptBytes = 4 << 10
 
+// pieceBytes is the most that a Write on HTTP/2 may be.
+const pieceBytes = 64 << 10
+
 // deadlineStep is how old a write deadline may get on HTTP/1 before it is set anew; setting it at every write would cost
 // more than it gives.
 const deadlineStep = time.Second
@@ -25,21 +28,25 @@ type output struct {
 	ses      *live.Session
 	head     func(w http.ResponseWriter)
 	http1    bool
-	deadline time.Time     // the one in force; HTTP/1 only
-	stop     func() bool   // calls off the interruption
-	over     chan struct{} // closed when the response is done with
-	idle     chan struct{} // closed when the interruption, once begun, is over
+	http2    bool
+	client   <-chan struct{} // closed when the response is lost
+	deadline time.Time       // the one in force; HTTP/1 only
+	stop     func() bool     // calls off the interruption
+	over     chan struct{}   // closed when the response is done with
+	idle     chan struct{}   // closed when the interruption, once begun, is over
 }
 
 func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session, head func(w http.ResponseWriter)) *output {
 	o := &output{
-		w:     w,
-		rc:    http.NewResponseController(w),
-		ses:   ses,
-		head:  head,
-		http1: r.ProtoMajor == 1,
-		over:  make(chan struct{}),
-		idle:  make(chan struct{}),
+		w:      w,
+		rc:     http.NewResponseController(w),
+		ses:    ses,
+		head:   head,
+		http1:  r.ProtoMajor == 1,
+		http2:  r.ProtoMajor == 2,
+		client: r.Context().Done(),
+		over:   make(chan struct{}),
+		idle:   make(chan struct{}),
 	}
 	o.stop = context.AfterFunc(ses.Context(), o.interrupt)
 	return o
@@ -99,8 +106,7 @@ func (o *output) write(b []byte) error {
 	limit := o.ses.Stream().WriteTimeout()
 	begun := time.Now()
 	o.arm(begun, limit)
-	n, err := o.w.Write(b)
-	o.ses.Sent(n)
+	err := o.put(b)
 	if err == nil && (!o.http1 || len(b) <= keptBytes) {
 		err = o.rc.Flush()
 	}
@@ -112,6 +118,41 @@ func (o *output) write(b []byte) error {
 		return fmt.Errorf("%w: took no data for %s", live.ErrSlow, limit)
 	}
 	return fmt.Errorf("writing to the viewer: %w", err)
+}
+
+// put writes b and counts what the viewer may have of it. net/http says of a Write on HTTP/2 that was cut that nothing was
+// written, although the viewer may have most of it: there it goes out in pieces, and the one that is cut counts as sent,
+// since it was on its way.
+func (o *output) put(b []byte) error {
+	if !o.http2 {
+		n, err := o.w.Write(b)
+		o.ses.Sent(n)
+		return err
+	}
+	for len(b) > 0 {
+		piece := b[:min(len(b), pieceBytes)]
+		lost := o.lost()
+		n, err := o.w.Write(piece)
+		if err != nil && !lost {
+			n = len(piece)
+		}
+		o.ses.Sent(n)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// lost tells whether nothing more can reach the viewer.
+func (o *output) lost() bool {
+	select {
+	case <-o.client:
+		return true
+	default:
+		return false
+	}
 }
 
 // slow tells whether a write that has failed was ended by its deadline. net/http cancels the request then, as it does for
