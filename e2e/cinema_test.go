@@ -20,6 +20,7 @@ type showing struct {
 	First    int          `json:"first"` // when the first picture was shown, in milliseconds
 	Stalls   []int        `json:"stalls"`
 	Errors   []string     `json:"errors"`
+	Retries  []string     `json:"retries"` // what could not be loaded, and is tried again
 }
 
 // A cinema is a tab that plays.

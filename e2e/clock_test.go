@@ -3,6 +3,7 @@ package e2e
 import (
 	"io"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -110,8 +111,10 @@ func TestLatency(t *testing.T) {
 		{"mpegts", s.url("https", "/live/test.ts"), map[string]any{"liveBufferLatencyChasing": true}, 3 * time.Second},
 		// hls.js stays three target durations behind the end of the playlist, and has the segments to wait for.
 		{"hls", s.url("https", "/live/test.m3u8"), nil, 10 * time.Second},
+		// In parts (LL-HLS) it stays as far behind as the playlist asks for.
+		{"hls", s.url("https", "/live/test/index.m3u8"), nil, 3 * time.Second},
 	} {
-		t.Run(c.kind+" "+c.address[:strings.IndexByte(c.address, ':')], func(t *testing.T) {
+		t.Run(c.address[:strings.IndexByte(c.address, ':')]+" "+path.Base(c.address), func(t *testing.T) {
 			page := show(t, c.kind, c.address, c.options)
 			plays(t, 2, page)
 			if age := page.latency(); age > c.limit {

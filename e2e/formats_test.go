@@ -29,7 +29,7 @@ func TestFormats(t *testing.T) {
 		{"/live/test.aac", &alone, "aacparse ! avdec_aac"},
 		{"/live/radio.mp3", radio, "mpegaudioparse ! avdec_mp3"},
 		{"/live/test.m3u8", film, "hlsdemux ! tsdemux"},
-		{"/live/test/index.m3u8", film, "hlsdemux ! tsdemux"},
+		{"/live/test/index.m3u8", film, "hlsdemux ! qtdemux"},
 	} {
 		t.Run("ffmpeg"+f.path, func(t *testing.T) {
 			t.Parallel()

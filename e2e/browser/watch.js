@@ -6,7 +6,8 @@ const query = new URLSearchParams(location.search)
 const options = JSON.parse(query.get('options')) || {}
 const video = document.querySelector('video')
 const began = performance.now()
-const errors = [] // what the library calls an error, be it fatal or not, but for standing still; and the video element's
+const errors = [] // what the library calls an error, and the video element's
+const retries = [] // what the library could not load, and tries again
 const stalls = []  // when the picture stood still, in ms
 let first = 0      // when the first picture was shown, in ms after the start
 let player
@@ -29,8 +30,9 @@ const players = {
   hls() {
     player = new Hls(options)
     player.on(Hls.Events.ERROR, (_, e) => {
-      const standing = !e.fatal && /^buffer(Stalled|NudgeOnStall|SeekOverHole)/.test(e.details)
-      if (!standing) errors.push(`${e.details} ${e.reason || ''} ${e.error || ''} ${e.response ? e.response.code : ''}`)
+      if (!e.fatal && /^buffer(Stalled|NudgeOnStall|SeekOverHole)/.test(e.details)) return // it is counted below
+      const list = !e.fatal && e.type === Hls.ErrorTypes.NETWORK_ERROR ? retries : errors
+      list.push(`${since()}: ${e.details} ${e.reason || ''} ${e.error || ''} ${e.response ? e.response.code : ''}`)
     })
     player.loadSource(query.get('src'))
     player.attachMedia(video)
@@ -51,7 +53,7 @@ function report() {
     height: video.videoHeight,
     playing: !video.paused && !video.ended && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA,
     buffered: ranges,
-    first, stalls, errors,
+    first, stalls, errors, retries,
   }
 }
 
