@@ -14,23 +14,44 @@ func init() {
 // adminPath is where the admin endpoint has what is ours.
 const adminPath = "/rtmp"
 
-// AdminAPI adds to Caddy's admin endpoint what the command "caddy rtmp" needs:
+// AdminAPI adds to Caddy's admin endpoint, which is the operator's own, what the command "caddy rtmp" needs:
 //
+//	/rtmp/api/…     all that the rtmp_api handler has below /api/, without an authentication of its own
 //	/rtmp/hooks/…   what back ends were told: see outbox.Handler
-type AdminAPI struct{}
+type AdminAPI struct {
+	done <-chan struct{} // closed when the configuration is replaced
+}
 
 // CaddyModule returns the Caddy module information.
 func (*AdminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.rtmp", New: func() caddy.Module { return new(AdminAPI) }}
 }
 
+// Provision notes how long the configuration lasts.
+func (a *AdminAPI) Provision(ctx caddy.Context) error {
+	a.done = ctx.Done()
+	return nil
+}
+
 // Routes returns the routes of the admin endpoint.
 func (a *AdminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
+		{Pattern: adminPath + "/api/", Handler: withEngine(func(e *engine) http.Handler {
+			return http.StripPrefix(adminPath, withoutOrigin(e.apiHandler(a.done, nil)))
+		})},
 		{Pattern: adminPath + "/hooks/", Handler: withEngine(func(e *engine) http.Handler {
 			return http.StripPrefix(adminPath+"/hooks", e.deliveries())
 		})},
 	}
+}
+
+// withoutOrigin hides which page a request comes from. The admin endpoint has judged that, and answers with headers of its
+// own; those of the API let in the pages of all sites.
+func withoutOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Origin")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // withEngine answers with the handler of the engine that there is. It is looked up for each request: the admin endpoint
@@ -50,4 +71,7 @@ func withEngine(handler func(e *engine) http.Handler) caddy.AdminHandler {
 }
 
 // Interface guards
-var _ caddy.AdminRouter = (*AdminAPI)(nil)
+var (
+	_ caddy.AdminRouter = (*AdminAPI)(nil)
+	_ caddy.Provisioner = (*AdminAPI)(nil)
+)

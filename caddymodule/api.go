@@ -18,15 +18,14 @@ func init() {
 // Version is the version of caddy-rtmp that the API tells.
 const Version = "0.1.0"
 
-// APIHandler serves SRS's HTTP API below `/api/`, and what back ends were told below `/api/v1/hooks/`. Other paths go to the
-// next handler; if that has nothing for `/`, the index is there. It does not load without an Auth: the API shows who watches
-// what, and ends sessions.
+// APIHandler serves SRS's HTTP API below `/api/`, what happens at `/api/v1/events`, which ends with a configuration, and
+// what back ends were told below `/api/v1/hooks/`. Other paths go to the next handler; if that has nothing for `/`, the index
+// is there. It does not load without an Auth: the API shows who watches what, and ends sessions.
 type APIHandler struct {
 	// Auth says who may call. It must be given.
 	Auth *APIAuth `json:"auth,omitempty"`
 
-	api        *stats.API
-	deliveries http.Handler // below deliveriesPath
+	api http.Handler
 }
 
 // CaddyModule returns the Caddy module information.
@@ -46,19 +45,7 @@ func (h *APIHandler) Provision(ctx caddy.Context) error {
 	if err := h.Auth.provision(ctx); err != nil {
 		return fmt.Errorf("auth: %w", err)
 	}
-	e := app.engine
-	h.api = &stats.API{
-		Hub:               e.hub,
-		Rates:             e.rates,
-		System:            e.system,
-		Server:            e.server,
-		Service:           e.service,
-		Version:           Version,
-		Others:            []stats.Link{{Name: "hooks", About: "what back ends were told: targets, deliveries, attempts"}},
-		HLS:               e.hlsFragment,
-		AllowJSONPChanges: h.Auth.byToken,
-	}
-	h.deliveries = http.StripPrefix(deliveriesPath, e.deliveries())
+	h.api = app.engine.apiHandler(ctx.Done(), h.Auth.byToken)
 	return nil
 }
 
@@ -84,10 +71,6 @@ func (h *APIHandler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return h.Auth.serve(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if isDeliveries(r) {
-			h.deliveries.ServeHTTP(w, r)
-			return nil
-		}
 		h.api.ServeHTTP(w, r)
 		return nil
 	}))

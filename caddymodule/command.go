@@ -31,6 +31,9 @@ func init() {
 
 // subcommands make the commands below "caddy rtmp", in the order in which the help lists them.
 var subcommands = []func() *cobra.Command{
+	streamsCommand,
+	clientsCommand,
+	kickCommand,
 	hooksCommand,
 	signURLCommand,
 }

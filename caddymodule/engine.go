@@ -34,6 +34,7 @@ type engine struct {
 	hls     *hls.Server
 	rates   *stats.Rates
 	system  *stats.System
+	events  *stats.Events
 	others  stats.Others // of the streams without series of their own in the metrics
 	server  string       // names this server in the API, the same after a restart
 	service string       // names this start of the engine in the API
@@ -79,6 +80,7 @@ func newEngine() (*engine, error) {
 	e.hls.Listed = e.listed
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
+	e.events = stats.NewEvents(e.service)
 	var err error
 	e.backends, err = e.newBackends()
 	return e, err
@@ -149,6 +151,7 @@ func (e *engine) end(limit time.Duration) (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		err = e.hub.Close(ctx)
+		e.events.Close() // who follows them has been told of the last ends
 	})
 	return err
 }

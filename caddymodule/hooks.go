@@ -140,6 +140,7 @@ func (a *App) ask(ctx context.Context, r *live.Request) (live.Grant, error) {
 // tell implements live.Policy: it writes the log and tells the hooks.
 func (a *App) tell(e live.Event) {
 	a.observe(e)
+	a.engine.events.Observe(e)
 	for _, m := range a.hooks {
 		if observer, ok := m.(live.Observer); ok {
 			observer.Observe(e)

@@ -122,7 +122,7 @@ func (c *checker) populate() map[string][]string {
 }
 
 // elsewhere is what other handlers serve, whose tests compare it with the description.
-var elsewhere = []string{"/api/v1/hooks"}
+var elsewhere = []string{"/api/v1/hooks", "/api/v1/events"}
 
 func everything(context.Context, *live.Request) (live.Grant, error) {
 	return live.Grant{User: "ann", Note: "gold", Expires: time.Now().Add(time.Hour)}, nil

@@ -54,19 +54,30 @@ func (d *Description) Check(t testing.TB, method, path, status string, body []by
 	t.Helper()
 	method = strings.ToLower(method)
 	escape := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace
-	schema, err := d.compiler.Compile("openapi.json#/paths/" + escape(path) + "/" + method + "/responses/" + status +
-		"/content/application~1json/schema")
+	d.compare(t, "paths/"+escape(path)+"/"+method+"/responses/"+status+"/content/application~1json/schema", body)
+	d.seen[method+" "+path] = true
+}
+
+// CheckSchema fails the test if the body is not what the schema of a name describes.
+func (d *Description) CheckSchema(t testing.TB, name string, body []byte) {
+	t.Helper()
+	d.compare(t, "components/schemas/"+name, body)
+}
+
+// compare compares a body with the schema at a place of the description.
+func (d *Description) compare(t testing.TB, place string, body []byte) {
+	t.Helper()
+	schema, err := d.compiler.Compile("openapi.json#/" + place)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
+		t.Fatalf("%s: %v", place, err)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
+		t.Fatalf("%s: %v", place, err)
 	}
 	if err := schema.Validate(value); err != nil {
-		t.Errorf("%s %s: %v\n%s", method, path, err, body)
+		t.Errorf("%s: %v\n%s", place, err, body)
 	}
-	d.seen[method+" "+path] = true
 }
 
 // Complete fails the test if an operation with a body, the path of which begins with prefix, was never compared
