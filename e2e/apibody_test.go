@@ -57,6 +57,15 @@ func TestAPIBodies(t *testing.T) {
 	d.Complete(t, "/api", streaming...)
 }
 
+// streaming are paths with answers that have no end, which have tests of their own.
+var streaming = []string{"/api/v1/events"}
+
+// A descriptionCheck asks a server for what is described.
+type descriptionCheck struct {
+	*server
+	*apitest.Description
+}
+
 // checkIndex looks whether all that the index lists is there.
 func (d *descriptionCheck) checkIndex() {
 	d.t.Helper()
@@ -71,15 +80,6 @@ func (d *descriptionCheck) checkIndex() {
 			d.do(http.MethodGet, path, "", "")
 		}
 	}
-}
-
-// streaming are paths with answers that have no end, which have tests of their own.
-var streaming = []string{"/api/v1/events"}
-
-// A descriptionCheck asks a server for what is described.
-type descriptionCheck struct {
-	*server
-	*apitest.Description
 }
 
 // do asks for a path in which id stands for {id}, and compares the answer with the description.

@@ -89,6 +89,15 @@ func BenchmarkAPI(b *testing.B) {
 	}
 }
 
+// BenchmarkLook measures what Rates cost every 5 s.
+func BenchmarkLook(b *testing.B) {
+	c := newCrowd(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Rates.Look()
+	}
+}
+
 // BenchmarkFrameBesideAPI measures what a frame costs its publisher while the API is asked without a pause, and while it is
 // not.
 func BenchmarkFrameBesideAPI(b *testing.B) {

@@ -29,3 +29,6 @@ func Ranks() map[string][]string {
 		"vhosts":  slices.Collect(maps.Keys(a.vhostRanks())),
 	}
 }
+
+// Look has rates look at their hub now.
+func (r *Rates) Look() { r.look() }
