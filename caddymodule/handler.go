@@ -178,10 +178,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	r = withClientAddress(r)
 	defer wholeWrites(r)()
-	err := h.player.Serve(w, r)
-	if err == nil {
-		return nil
+	if err := h.player.Serve(w, r); err != nil {
+		return refuse(w, r, err)
 	}
+	return nil
+}
+
+// refuse answers a request that was not served, or lets the site's own error pages do so.
+func refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	if r.Context().Err() != nil {
 		w.WriteHeader(statusClientGone) // for the log; it is nobody's fault
 		return nil

@@ -55,19 +55,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Serve serves the stream. It returns an error only if nothing was written yet; Status turns it into a status.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	ses, view, err := h.admit(w, r)
+	if ses == nil {
+		return err
+	}
+	return h.show(w, r, ses, view)
+}
+
+// admit makes the session of a viewer, and answers a request that is none's: then there is no session. What stays on the
+// stack for as long as a viewer watches is a large part of what it costs, so this is a function of its own.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (*live.Session, live.View, error) {
 	key, ok := MatchFile(r.URL.Path, h.Format.Ending)
 	if !ok {
-		return live.Refuse(live.ErrNotFound, "there is no such file")
+		return nil, live.View{}, live.Refuse(live.ErrNotFound, "there is no such file")
 	}
 	if CORS(w, r) {
-		return nil
+		return nil, live.View{}, nil
 	}
 	if err := CheckMethod(r); err != nil {
-		return err
+		return nil, live.View{}, err
 	}
 	view, err := live.ParseView(r.URL.RawQuery)
 	if err != nil {
-		return err
+		return nil, view, err
 	}
 	if h.Format.AudioOnly {
 		view.Tracks.Video = live.NoTrack
@@ -80,7 +90,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	ses, err := h.Hub.Play(r.Context(), Request(r, h.Format.Protocol, key), wait)
 	if err != nil {
-		return err
+		return nil, view, err
 	}
 	if h.Began != nil {
 		h.Began(r, ses)
@@ -89,9 +99,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		h.head(w)
 		w.WriteHeader(http.StatusOK)
 		ses.Close(nil)
-		return nil
+		return nil, view, nil
 	}
-	return h.show(w, r, ses, view)
+	return ses, view, nil
 }
 
 // show serves the stream until one side ends it, and closes the session.
