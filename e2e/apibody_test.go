@@ -46,6 +46,9 @@ func TestAPIBodies(t *testing.T) {
 		}
 	}
 	d.checkIndex()
+	if raw := d.do(http.MethodGet, "/api/v1/raw", "", "?rpc=raw"); !strings.Contains(raw, `"listen":"`+strconv.Itoa(s.https)+`"`) {
+		t.Errorf("the raw API is %s", raw)
+	}
 	viewer := slices.IndexFunc(values(rows), func(r clientRow) bool { return r.Type == "flv-play" })
 	d.do(http.MethodDelete, "/api/v1/clients/{id}", values(rows)[viewer].ID, "?ban=1h&by=stream")
 	ban := d.ids("/bans", "bans")[0]

@@ -39,7 +39,7 @@ type API struct {
 	Hub *live.Hub
 	// Rates gives kbps. If nil, all rates are 0.
 	Rates *Rates
-	// System gives most of summaries, which is zeros and "ok":false if nil.
+	// System gives most of summaries and of the other endpoints about the machine, which are zeros and "ok":false if nil.
 	System *System
 
 	// Server names the server ("vid-" and seven characters of NewID), best the same one after a restart. Service is

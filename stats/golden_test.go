@@ -55,6 +55,9 @@ func TestGoldenBodies(t *testing.T) {
 		write(t, p, live.KindAudio, "af01"+"21")
 		writeAt(t, p, live.KindVideo, 40, "2701000000"+"00000001"+"41")
 		writeAt(t, p, live.KindVideo, 80, "1701000000"+"00000001"+"65")
+		for i := range 6 { // a further track
+			writeTrack(t, p, 1, uint32(40*i), i == 0 || i == 4)
+		}
 		p.Drop(live.ErrTag)
 		v := s.view(live.Request{
 			Protocol: live.ProtocolFLV,
@@ -86,6 +89,7 @@ func TestGoldenBodies(t *testing.T) {
 			"vhost":     "/api/v1/vhosts/" + s.Hub.Snapshot().Vhosts[0].ID,
 			"streams":   "/api/v1/streams/",
 			"stream":    "/api/v1/streams/" + stream,
+			"clients":   "/api/v1/clients/?sort=type",
 			"publisher": "/api/v1/clients/" + pub,
 			"viewer":    "/api/v1/clients/" + view,
 		} {
@@ -93,6 +97,23 @@ func TestGoldenBodies(t *testing.T) {
 			s.golden(file, s.get(otherSlash(url)), names...)
 		}
 	})
+}
+
+// writeTrack writes a picture of AV1, of a further track.
+func writeTrack(t *testing.T, p *live.Publisher, number uint8, ms uint32, key bool) {
+	t.Helper()
+	body := []byte("\xa3av01 a picture")
+	if key {
+		body[0] = 0x93
+	}
+	f, err := live.ParseTag(live.KindVideo, ms, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Track = number
+	if err := p.WriteFrame(f); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // otherSlash returns the URL without the last slash of its path if it has one, and with one if it has none.

@@ -92,14 +92,7 @@ func (c *checker) populate() map[string][]string {
 		writeAt(c.t, p, live.KindVideo, uint32(40*i), "1701000000"+"00000001"+"65")
 		writeAt(c.t, p, live.KindAudio, uint32(40*i), "af01"+"21")
 	}
-	vp9, err := live.ParseTag(live.KindVideo, 80, []byte("\xa3vp09x"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	vp9.Track = 1
-	if err := p.WriteFrame(vp9); err != nil {
-		c.t.Fatal(err)
-	}
+	writeTrack(c.t, p, 1, 80, true)
 	p.Drop(live.ErrTag)
 	ids := map[string][]string{"streams": {p.Stream().ID()}, "clients": {p.Session().ID}}
 	for i, protocol := range []string{live.ProtocolRTMP, live.ProtocolFLV, live.ProtocolHLS, live.ProtocolTS} {
