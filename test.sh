@@ -59,6 +59,7 @@ missing() {
 		nodejs node
 		npm npm
 		obs-studio obs
+		prometheus promtool
 		python3 python3
 		rtmpdump rtmpdump
 		shellcheck shellcheck

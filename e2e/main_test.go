@@ -28,7 +28,7 @@ var chromiumStarted *chromium
 
 // tools are what the tests call.
 var tools = []string{
-	"cc", "certutil", "chromium", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "npm", "obs", "rtmpdump", "vlc", "Xvfb",
+	"cc", "certutil", "chromium", "curl", "ffmpeg", "ffplay", "ffprobe", "gst-launch-1.0", "npm", "obs", "promtool", "rtmpdump", "vlc", "Xvfb",
 }
 
 func TestMain(m *testing.M) {
