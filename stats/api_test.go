@@ -351,7 +351,10 @@ func TestUnderLoad(t *testing.T) {
 		}
 	}()
 	for range 50 {
-		for _, name := range []string{"summaries", "vhosts", "streams", "clients"} {
+		for _, name := range []string{
+			"summaries", "vhosts", "streams", "clients", "rusages", "self_proc_stats", "vhosts?sort=-clients", "streams?sort=-frames&app=live",
+			"clients?sort=-send_bytes&type=flv-play",
+		} {
 			if body := s.get("/api/v1/" + name); !json.Valid([]byte(body)) {
 				t.Error(body)
 			}

@@ -91,21 +91,21 @@ func TestVirtualDisks(t *testing.T) {
 // TestSystemRows checks what cannot be otherwise.
 func TestSystemRows(t *testing.T) {
 	m := new(System).sample()
-	if !m.rusages.OK || !m.self.OK || !m.system.OK || !m.memory.OK {
+	if linux := runtime.GOOS == "linux"; m.self.OK != linux || linux && (!m.rusages.OK || !m.system.OK || !m.memory.OK) {
 		t.Fatalf("%+v", m)
 	}
-	if m.rusages.MaxRSS < 1000 || m.rusages.MinFlt == 0 {
-		t.Errorf("%+v", m.rusages)
-	}
-	if s := m.self; s.PID != os.Getpid() || s.PPID != os.Getppid() || s.State == "" || s.Comm == "" || s.Threads < 2 || s.RSS == 0 {
-		t.Errorf("%+v", s)
-	}
-	if m.system.User == 0 || m.system.Idle == 0 || m.system.Percent > 1 {
-		t.Errorf("%+v", m.system)
-	}
-	if r := m.memory; r.Active+r.Free != r.Total || r.RealInUse+r.NotInUse != r.Total || r.PercentRAM <= 0 || r.PercentRAM > 1 ||
-		r.RealInUse+r.Buffers+r.Cached != r.Active {
-		t.Errorf("%+v", r)
+	self, ram := m.self, m.memory
+	for row, sane := range map[string]bool{
+		"rusages": !m.rusages.OK || m.rusages.MaxRSS > 1000 && m.rusages.MinFlt > 0,
+		"self": !self.OK || self.PID == os.Getpid() && self.PPID == os.Getppid() && self.State != "" && self.Comm != "" &&
+			self.Threads > 1 && self.RSS > 0,
+		"system": !m.system.OK || m.system.User > 0 && m.system.Idle > 0 && m.system.Percent <= 1,
+		"memory": !ram.OK || ram.Active+ram.Free == ram.Total && ram.RealInUse+ram.NotInUse == ram.Total &&
+			ram.RealInUse+ram.Buffers+ram.Cached == ram.Active && ram.PercentRAM > 0 && ram.PercentRAM <= 1,
+	} {
+		if !sane {
+			t.Errorf("%s: %+v", row, m)
+		}
 	}
 }
 
