@@ -74,11 +74,16 @@ func (s *server) crowd(name, stream string, wishes ...wish) (all []*member) {
 	return all
 }
 
-// body opens a stream.
+// body opens a stream, with a user agent of the given name.
 func (s *server) body(ctx context.Context, w wish, name, url string) (io.ReadCloser, error) {
+	return s.bodyFor(ctx, w, http.Header{"User-Agent": {name}}, url)
+}
+
+// bodyFor opens a stream with the given header.
+func (s *server) bodyFor(ctx context.Context, w wish, header http.Header, url string) (io.ReadCloser, error) {
 	if w.socket {
 		conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // the connection is the body
-			HTTPClient: s.browser(http1), HTTPHeader: http.Header{"User-Agent": {name}},
+			HTTPClient: s.browser(http1), HTTPHeader: header,
 		})
 		if err != nil {
 			return nil, err
@@ -90,7 +95,7 @@ func (s *server) body(ctx context.Context, w wish, name, url string) (io.ReadClo
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", name)
+	req.Header = header
 	resp, err := s.browser(w.version).Do(req)
 	if err != nil {
 		return nil, err

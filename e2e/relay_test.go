@@ -11,6 +11,7 @@ import (
 // go on without forwarding, as a cable that is pulled out.
 type relay struct {
 	net.Listener
+	source  string
 	answers tape
 
 	mu      sync.Mutex
@@ -21,11 +22,17 @@ type relay struct {
 // relayTo listens on a port and forwards to another. What preface says is sent first.
 func relayTo(t testing.TB, address, preface string) *relay {
 	t.Helper()
+	return relayFrom(t, "127.0.0.1", address, preface)
+}
+
+// relayFrom is relayTo from another address of this machine.
+func relayFrom(t testing.TB, source, address, preface string) *relay {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{Listener: ln, forward: make(chan struct{})}
+	r := &relay{Listener: ln, source: source, forward: make(chan struct{})}
 	close(r.forward)
 	var busy sync.WaitGroup
 	busy.Go(func() {
@@ -48,7 +55,8 @@ func relayTo(t testing.TB, address, preface string) *relay {
 // join copies both ways until both sides have closed theirs.
 func (r *relay) join(from net.Conn, address, preface string) {
 	defer from.Close()
-	to, err := net.Dial("tcp", address)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(r.source)}}
+	to, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return
 	}

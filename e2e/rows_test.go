@@ -40,6 +40,7 @@ type clientRow struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
 	TCURL   string `json:"tcUrl"`
+	PageURL string `json:"pageUrl"`
 	Type    string `json:"type"`
 	Publish bool   `json:"publish"`
 	Sent    int64  `json:"send_bytes"`
