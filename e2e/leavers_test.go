@@ -115,7 +115,7 @@ func TestNumbersOfLeavers(t *testing.T) {
 	})
 	for _, v := range stuck {
 		want := v.got + v.held(t)
-		if want < 100<<10 {
+		if want < 16<<10 {
 			t.Errorf("%s holds only %d bytes", v.name, want)
 		}
 		v.conn.Close()
