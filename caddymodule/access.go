@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -146,22 +147,28 @@ func place(a netip.Addr) string {
 	return a.String()
 }
 
-// setPlaceholders makes the {rtmp.*} placeholders known to repl.
+// setPlaceholders makes the {rtmp.*} placeholders known to repl. It costs little where nobody uses them.
 func setPlaceholders(repl *caddy.Replacer, r *live.Request) {
-	vhost := r.Key.Vhost
-	if vhost == "" {
-		vhost = live.DefaultVhost
-	}
-	repl.Set("rtmp.vhost", vhost)
-	repl.Set("rtmp.app", r.Key.App)
-	repl.Set("rtmp.stream", r.Key.Name)
-	repl.Set("rtmp.action", r.Action.String())
-	repl.Set("rtmp.protocol", r.Protocol)
-	ip := ""
-	if address := addressOf(r); address.IsValid() {
-		ip = address.String()
-	}
-	repl.Set("rtmp.remote_ip", ip)
+	repl.Map(func(name string) (any, bool) {
+		switch name {
+		case "rtmp.vhost":
+			return cmp.Or(r.Key.Vhost, live.DefaultVhost), true
+		case "rtmp.app":
+			return r.Key.App, true
+		case "rtmp.stream":
+			return r.Key.Name, true
+		case "rtmp.action":
+			return r.Action.String(), true
+		case "rtmp.protocol":
+			return r.Protocol, true
+		case "rtmp.remote_ip":
+			if address := addressOf(r); address.IsValid() {
+				return address.String(), true
+			}
+			return "", true
+		}
+		return nil, false
+	})
 }
 
 // ranges is a set of address ranges.

@@ -249,6 +249,10 @@ func began(r *http.Request, ses *live.Session) {
 		setPlaceholders(repl, &ses.Request)
 		repl.Set("rtmp.session.id", ses.ID)
 	}
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs == nil {
+		return // nothing is logged of requests
+	}
 	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		fields.Set(zap.String("rtmp_app", ses.Key.App))
 		fields.Set(zap.String("rtmp_stream", ses.Key.Name))

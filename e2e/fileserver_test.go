@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,19 +60,29 @@ func (s *server) compare(w way, path, name string, n int, least float64) {
 		s.t.Fatal(err)
 	}
 	ours, theirs := s.askFor(w, path, body), s.askFor(w, "/"+filepath.Base(name), body)
-	const rounds = 8
-	ours(n / rounds)
-	theirs(n / rounds)
-	var a, b time.Duration
+	var ratio float64
+	for range 3 { // a machine that is busy with other things may need another try
+		a, b := inTurns(ours, theirs, n)
+		ratio = float64(b) / float64(a)
+		s.t.Logf("%s, %s of %d bytes: %.2f times the requests per second of CPU of file_server", w.name, filepath.Base(name), len(body), ratio)
+		if ratio >= least {
+			return
+		}
+	}
+	s.t.Errorf("%s, %s: %.2f times the requests per second of CPU of file_server, want %.1f", w.name, filepath.Base(name), ratio, least)
+}
+
+// inTurns lets two do the same so many times, and returns what a part of it takes of either.
+func inTurns(a, b func(n int) time.Duration, n int) (ofA, ofB time.Duration) {
+	const rounds = 15
+	a(n / rounds)
+	b(n / rounds)
+	var all [2][]time.Duration
 	for range rounds {
-		a += ours(n / rounds)
-		b += theirs(n / rounds)
+		all[0] = append(all[0], a(n/rounds))
+		all[1] = append(all[1], b(n/rounds))
 	}
-	ratio := float64(b) / float64(a)
-	s.t.Logf("%s, %s of %d bytes: %.2f times the requests per second of CPU of file_server", w.name, filepath.Base(name), len(body), ratio)
-	if ratio < least {
-		s.t.Errorf("%s, %s: %d requests took %s of CPU, of file_server %s", w.name, filepath.Base(name), n, a, b)
-	}
+	return median(all[0]), median(all[1])
 }
 
 // askFor returns a function that asks for a file so many times, and returns the time of CPU that the server took for it.
@@ -107,19 +117,21 @@ func (s *server) askFor(w way, path string, want []byte) func(n int) time.Durati
 	}
 }
 
-// cpu returns how much time of CPU the server has taken.
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// cpu returns how much time of CPU the server's threads have taken, of which none ends before it does.
 func (s *server) cpu() time.Duration {
 	s.t.Helper()
-	stat := string(readFile(s.t, fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)))
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	const user, system, tick = 11, 12, 10 * time.Millisecond
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	var sum time.Duration
-	for _, i := range []int{user, system} {
-		n, err := strconv.Atoi(fields[i])
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		sum += time.Duration(n) * tick
+	for _, name := range threads {
+		sum += time.Duration(number(s.t, `^(\d+) `, string(readFile(s.t, name))))
 	}
 	return sum
 }
