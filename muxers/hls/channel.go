@@ -89,14 +89,18 @@ func (ch *channel) stayOn() {
 	}
 }
 
-// window returns the window of a variant, or nil.
-func (ch *channel) window(v *variant) *window {
+// window returns the window of a rendition, or nil.
+func (ch *channel) window(r rendition) *window {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if g := ch.segmenters[v]; g != nil {
-		return g.window
+	g := ch.segmenters[r.variant]
+	ch.mu.Unlock()
+	if g == nil {
+		return nil
 	}
-	return nil
+	if g = g.companion(r); g == nil {
+		return nil
+	}
+	return g.window
 }
 
 // viewer returns the viewer of a token, or nil.

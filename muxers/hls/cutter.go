@@ -29,6 +29,13 @@ type cutter struct {
 	gop     int64       // from the key frame before to that one
 	origin  int64       // the first frame of the leading track behind the seam
 	count   int64       // how many more of them came since
+	begun   int         // how many segments have begun
+
+	// Where a plan decides.
+	led   *plan // nil where this cutter does
+	seen  int   // how many of its marks were seen
+	order *mark // the one that is to be obeyed; nil if there is none
+	at    mark  // the one at which the open segment has begun
 }
 
 // A cut says what happens before a frame.
@@ -38,10 +45,15 @@ type cut struct {
 	length int64       // of the segment that ends
 	setup  *live.Setup // what governs it
 	began  int64       // its beginning
+	lost   bool        // the frame belongs to no segment
+	stuck  bool        // the frame must wait for a discontinuity
 }
 
 // next takes the next frame. broken says that frames before it are missing.
 func (c *cutter) next(f *live.Frame, broken bool) cut {
+	if c.led != nil {
+		return c.obey(f, broken)
+	}
 	if !c.open {
 		c.begin(f, true)
 		return cut{}
@@ -105,6 +117,7 @@ func (c *cutter) limit() int64 {
 
 func (c *cutter) begin(f *live.Frame, first bool) {
 	c.open, c.first = true, first
+	c.begun++
 	c.start, c.setup = f.Time, f.Setup()
 	c.bytes = 0
 	if first {

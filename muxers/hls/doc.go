@@ -10,13 +10,18 @@
 // Of a segment that comes in parts, each part is packed, listed and announced when the last frame of it has come; the
 // segment is nothing but its parts in a row.
 //
+// Further tracks of a stream are renditions: a segmenter makes the main one, whose cutter decides, and its crew makes the
+// others in the same goroutine, a moment behind, with segments that begin at the same times and have the same numbers. What
+// one of them cannot go on with is a discontinuity in all.
+//
 // What a viewer sees:
 //
 //	/{app}/{stream}.m3u8                                entry: a multivariant playlist of MPEG-TS, and a new session
 //	/{app}/{stream}/index.m3u8                          the same of fragmented MP4
 //	/{app}/{stream}/media.m3u8?hls_ctx=…                the session's media playlist of MPEG-TS
 //	/{app}/{stream}/stream.m3u8?hls_ctx=…               and of fragmented MP4
-//	/{app}/{stream}/{start}-{number}.ts?hls_ctx=…       a segment, also .m4s
+//	/{app}/{stream}/stream-v1.m3u8?hls_ctx=…            and of the picture of track 1; -a1 is its sound
+//	/{app}/{stream}/{start}-{number}.ts?hls_ctx=…       a segment, also .m4s; {start}_v1-… of another track
 //	/{app}/{stream}/{start}-{first}-{number}.m4s?hls_…  a part
 //	/{app}/{stream}/{start}-{number}.mp4?hls_ctx=…      an initialization section
 //

@@ -56,12 +56,29 @@ func (x *exchange) serveEntry() error {
 		}
 		return err
 	}
-	m := multivariant{version: p.version, streams: []offer{p.offer(x.listURL(), "")}}
-	o := content{contentType: contentType, cache: "no-store", body: inMemory(m.text())}
+	o := content{contentType: contentType, cache: "no-store", body: inMemory(x.multivariant(ch, p).text())}
 	if !x.counts() {
 		o.cache, o.tag = "max-age=1", p.tag(0)+"-m"
 	}
 	return x.deliver(o)
+}
+
+// multivariant returns what there is besides p, which is the main rendition, and p.
+func (x *exchange) multivariant(ch *channel, p *playlist) *multivariant {
+	m := &multivariant{version: p.version, streams: []offer{p.offer(x.listURL(x.target.of), soundName(0))}}
+	g := ch.segmenter(x.target.of.variant)
+	if g == nil {
+		return m
+	}
+	for _, r := range g.companions() {
+		list := g.companion(r).window.playlist()
+		if r.kind == live.KindVideo {
+			m.streams = append(m.streams, list.offer(x.listURL(r), soundName(0)))
+		} else {
+			m.sounds = append(m.sounds, list.offer(x.listURL(r), soundName(r.number)))
+		}
+	}
+	return m
 }
 
 // probe answers HEAD for an entry playlist: the guard is asked, but no viewer stays.
@@ -172,9 +189,9 @@ func (x *exchange) patience() time.Duration {
 	return rules.Wait
 }
 
-// await returns the playlist of the variant that is asked for, as soon as it has a segment.
+// await returns the playlist of the rendition that is asked for, as soon as it has a segment.
 func (x *exchange) await(ch *channel) (*playlist, error) {
-	g := ch.segmenter(x.target.variant)
+	g := ch.segmenter(x.target.of.variant)
 	if g == nil {
 		return nil, errNotOnAir
 	}
@@ -183,13 +200,21 @@ func (x *exchange) await(ch *channel) (*playlist, error) {
 		defer x.viewer.touch()
 		defer x.viewer.waiting.Add(-1)
 	}
-	return g.wait(x.r.Context(), x.patience()+x.config.longest())
+	limit := x.patience() + x.config.longest()
+	p, err := g.wait(x.r.Context(), limit)
+	if err != nil || x.target.of.kind == 0 {
+		return p, err
+	}
+	if g = g.companion(x.target.of); g == nil { // the main rendition is there before the others
+		return nil, errNoFile
+	}
+	return g.wait(x.r.Context(), limit)
 }
 
-// listURL returns the relative URL of the media playlist. It repeats the viewer's query, since the guard is asked again
+// listURL returns the relative URL of the media playlist of a rendition. It repeats the viewer's query, since the guard is asked again
 // there when the session has expired.
-func (x *exchange) listURL() string {
-	u := x.target.folder + x.target.variant.playlist + x.context()
+func (x *exchange) listURL(r rendition) string {
+	u := x.target.folder + r.list() + x.context()
 	switch {
 	case x.query.rest == "":
 		return u
@@ -274,7 +299,7 @@ func (x *exchange) serveObject() error {
 	if err := x.admitObject(ch); err != nil {
 		return err
 	}
-	w := ch.window(x.target.variant)
+	w := ch.window(x.target.of)
 	if w == nil {
 		return errNoFile
 	}
@@ -284,7 +309,7 @@ func (x *exchange) serveObject() error {
 	if !ok {
 		return errNoFile
 	}
-	return x.deliver(content{contentType: x.target.variant.contentType, tag: x.target.file, cache: x.objectCache(), body: body})
+	return x.deliver(content{contentType: x.target.of.contentType, tag: x.target.file, cache: x.objectCache(), body: body})
 }
 
 // objectCache returns the Cache-Control of an object: whoever may keep it, may for as long as its URL is good.

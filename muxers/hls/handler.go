@@ -49,7 +49,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	t.key = h.Server.hub.Resolve(t.key)
 	x := &exchange{server: h.Server, config: h.config(t.key), began: h.Began, target: t, w: w, r: r, query: parseQuery(r.URL.RawQuery)}
 	if t.kind == entry {
-		x.target.variant = x.config.entry(t.inside)
+		x.target.of = x.config.entry(t.inside).main()
 	}
 	return x.serve()
 }

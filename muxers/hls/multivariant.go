@@ -79,6 +79,9 @@ func (m *multivariant) text() []byte {
 	return []byte(b.String())
 }
 
+// soundName returns how the sound of a track is called, 0 for the main one: RTMP gives it no name.
+func soundName(number uint8) string { return fmt.Sprintf("Sound %d", int(number)+1) }
+
 // groupID names the one group of sounds.
 const groupID = "sound"
 

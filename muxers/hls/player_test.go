@@ -114,7 +114,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("/live/demo/abc-1.ts", "hls_sig=1.b&vhost=a")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		target, ok := parseTarget(path)
-		if ok && target.kind != entry && target.variant == nil {
+		if ok && target.kind != entry && target.of.variant == nil {
 			t.Errorf("%q has no variant", path)
 		}
 		q := parseQuery(query)

@@ -12,10 +12,11 @@ import (
 type playlist struct {
 	listing
 	version  int
-	segments []*segment // of which there is one at least
-	all      []*segment // those of the long playlist, the last of which are segments
-	open     *segment   // as it was; nil if there is none
-	hint     string     // the name of the part that comes next
+	reports  func() []report // on the other renditions
+	segments []*segment      // of which there is one at least
+	all      []*segment      // those of the long playlist, the last of which are segments
+	open     *segment        // as it was; nil if there is none
+	hint     string          // the name of the part that comes next
 
 	texts [4]struct {
 		once sync.Once
@@ -198,6 +199,9 @@ func (p *playlist) writeEnd(s *script, before *segment) {
 	s.printf("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")
 	s.uri(p.hint)
 	s.printf("\"\n")
+	for _, r := range p.reports() {
+		r.write(s)
+	}
 }
 
 // seconds writes milliseconds as seconds.

@@ -140,7 +140,7 @@ func (w *window) reload(ctx context.Context, r reload) (*playlist, error) {
 
 // reload returns the playlist that r waits for.
 func (x *exchange) reload(ch *channel, r reload) (*playlist, error) {
-	w := ch.window(x.target.variant)
+	w := ch.window(x.target.of)
 	if w == nil {
 		return nil, errNotOnAir
 	}

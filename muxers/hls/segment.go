@@ -69,7 +69,7 @@ func objectName(start string, numbers []int64, ending string) string {
 func splitName(name, ending string) (numbers []int64, ok bool) {
 	name, ok = strings.CutSuffix(name, ending)
 	start, rest, dash := strings.Cut(name, "-")
-	if !ok || !dash || start == "" || strings.Trim(start, "0123456789abcdefghijklmnopqrstuvwxyz") != "" {
+	if !ok || !dash || start == "" || strings.Trim(start, "0123456789abcdefghijklmnopqrstuvwxyz"+renditionMark) != "" {
 		return nil, false
 	}
 	for number := range strings.SplitSeq(rest, "-") {

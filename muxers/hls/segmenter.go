@@ -22,11 +22,12 @@ type segmenter struct {
 	ready  chan struct{}                                                  // closed when there is a playlist, with all that the log had when the reading began
 
 	mu     sync.Mutex
-	cancel context.CancelFunc // ends the reading; nil while nothing is read
-	done   chan struct{}      // closed when the reading has ended
-	stream *live.Stream       // the one that is or was read
-	over   time.Time          // when the reading ended
-	asked  time.Time          // when a playlist was asked for last
+	cancel context.CancelFunc       // ends the reading; nil while nothing is read
+	done   chan struct{}            // closed when the reading has ended
+	stream *live.Stream             // the one that is or was read
+	over   time.Time                // when the reading ended
+	asked  time.Time                // when a playlist was asked for last
+	others map[rendition]*segmenter // of the stream's further tracks, which go with this one
 
 	// The following belong to the goroutine that reads.
 	cut    cutter
@@ -40,10 +41,14 @@ type segmenter struct {
 	late   bool              // the log is being read
 	source *live.Stream      // what is being read
 	sender *live.SessionInfo // the newest publisher that was seen
+	skips  int               // how often the reader has lost frames
+	crew   crew              // those who make the further tracks
 }
 
 func newSegmenter(w *window, config func() Config, ended func(*live.Stream)) *segmenter {
-	return &segmenter{window: w, config: config, ended: ended, ready: make(chan struct{}), packer: w.variant.newPacker()}
+	g := &segmenter{window: w, config: config, ended: ended, ready: make(chan struct{}), packer: w.variant.newPacker()}
+	w.reports = func() []report { return g.report(w.variant.main()) }
+	return g
 }
 
 // ask notes that somebody asks for the playlist.
@@ -126,7 +131,7 @@ func (g *segmenter) conclude(now time.Time) {
 	over := g.cancel == nil && p != nil && now.Sub(g.over) > p.patience()
 	g.mu.Unlock()
 	if over {
-		g.window.end()
+		g.each((*window).end)
 	}
 }
 
@@ -136,19 +141,15 @@ func (g *segmenter) read(ctx context.Context, s *live.Stream) {
 	g.source, g.sender = s, nil
 	g.begin()
 	err := g.catchUp(r)
-	for skips := r.Skipped(); err == nil; {
-		var f *live.Frame
-		if f, err = r.ReadFrame(ctx); err != nil {
-			break
-		}
-		g.take(f, r.Skipped() != skips, time.Now())
-		skips = r.Skipped()
+	for g.skips = r.Skipped(); err == nil; {
+		err = g.next(ctx, r)
 	}
 	if errors.Is(err, io.EOF) {
 		g.finish(g.cut.end())
+		g.finishAll()
 	}
 	if reason := s.Err(); ctx.Err() != nil || errors.Is(reason, live.ErrClosing) {
-		g.window.close(live.Refuse(live.ErrClosing, "the server is shutting down"))
+		g.each(func(w *window) { w.close(live.Refuse(live.ErrClosing, "the server is shutting down")) })
 	}
 	g.mu.Lock()
 	g.stop()
@@ -163,12 +164,15 @@ func (g *segmenter) begin() {
 	g.frames, g.making = nil, nil
 	g.seam = true
 	g.origin = time.Time{}
+	g.crew = crew{}
 }
 
 // catchUp takes in what the log holds already. The newest frame of it has just come, which dates all of them.
 func (g *segmenter) catchUp(r *live.Reader) error {
 	g.late = true
 	defer func() {
+		g.muster(r.Stream())
+		g.advance(g.crew.plan.newest)
 		g.late = false
 		g.announce()
 	}()
@@ -188,19 +192,45 @@ func (g *segmenter) catchUp(r *live.Reader) error {
 	return err
 }
 
-// take takes in one frame, which came at the given moment.
-func (g *segmenter) take(f *live.Frame, broken bool, came time.Time) {
+// take takes in one frame, which came at the given moment. It is false only where a plan decides: the frame could not be
+// taken, since there is no discontinuity before it.
+func (g *segmenter) take(f *live.Frame, broken bool, came time.Time) bool {
 	if !f.Media() {
-		return
+		return true
 	}
 	c := g.config()
 	g.cut.wanted, g.cut.longest = c.Segment.Milliseconds(), c.longest().Milliseconds()
+	begun := g.cut.begun
 	d := g.cut.next(f, broken)
+	if d.stuck || d.lost {
+		return !d.stuck
+	}
 	g.finish(d)
 	g.seam = g.seam || d.seam
-	if d.seam || g.origin.IsZero() {
+	if g.cut.begun != begun && !g.open(f, d.seam, came) {
+		return true
+	}
+	g.pack(f)
+	g.crew.plan.newest, g.crew.plan.target = g.cut.newest, g.cut.target
+	return true
+}
+
+// open opens a segment that begins with f. It is false if that must not be, since there was one of its number already.
+func (g *segmenter) open(f *live.Frame, seam bool, came time.Time) bool {
+	if g.cut.led != nil {
+		g.origin = g.cut.at.origin
+		g.cut.open = g.window.align(g.cut.at, g.seam)
+		return g.cut.open
+	}
+	if seam || g.origin.IsZero() {
 		g.date(came, f.Time)
 	}
+	g.note()
+	return true
+}
+
+// pack takes f into the open segment, and makes the parts that are complete then.
+func (g *segmenter) pack(f *live.Frame) {
 	if !g.inParts() {
 		g.frames = append(g.frames, f)
 		return
@@ -335,6 +365,7 @@ func (g *segmenter) newSegment(began int64) *segment {
 func (g *segmenter) listing() listing {
 	c := g.config()
 	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, media: g.packer.Media()}
+	l.still = g.cut.newest > g.cut.picture+stall
 	if frame := g.cut.frame(); frame > 0 && l.media.picture != nil {
 		l.media.rate = 1000 / frame
 	}

@@ -19,12 +19,12 @@ const (
 
 // A target is what a request is for.
 type target struct {
-	kind    kind
-	key     live.Key // the path does not say its vhost
-	variant *variant // nil for an entry, which leads to what the configuration says
-	file    string
-	inside  bool   // it is in the stream's folder
-	folder  string // from this URL to the stream's folder, for relative URLs; empty if it is in it
+	kind   kind
+	key    live.Key  // the path does not say its vhost
+	of     rendition // without a variant for an entry, which leads to what the configuration says
+	file   string
+	inside bool   // it is in the stream's folder
+	folder string // from this URL to the stream's folder, for relative URLs; empty if it is in it
 }
 
 // parseTarget tells what a path is for. ok is false if it is nothing of HLS.
@@ -41,12 +41,12 @@ func parseTarget(path string) (t target, ok bool) {
 	if file == entryFile {
 		return t, true
 	}
-	for _, t.variant = range variants {
-		if file == t.variant.playlist {
+	for _, v := range variants {
+		if t.of, ok = v.ofList(file); ok {
 			t.kind = list
 			return t, true
 		}
-		if t.variant.owns(file) { // other files are left to others
+		if t.of, ok = v.ofObject(file); ok {
 			t.kind = object
 			return t, true
 		}

@@ -1,8 +1,6 @@
 package hls
 
 import (
-	"slices"
-
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/mpegts"
 )
@@ -55,14 +53,6 @@ func (v *variant) endings() []string {
 		return []string{v.ending}
 	}
 	return []string{v.ending, v.initEnding}
-}
-
-// owns tells whether a file name looks like one of its objects.
-func (v *variant) owns(file string) bool {
-	return slices.ContainsFunc(v.endings(), func(ending string) bool {
-		_, ok := splitName(file, ending)
-		return ok
-	})
 }
 
 // chosen returns the variants that c chooses, the one that most players take first.

@@ -12,8 +12,9 @@ import (
 type window struct {
 	start   string // the server's, in file names
 	variant *variant
-	count   *seams // of all windows
-	first   int64  // the number that it began with
+	count   *seams          // of all windows
+	first   int64           // the number that it began with
+	reports func() []report // on the stream's other renditions; must not change
 
 	mu       sync.Mutex
 	segments []*segment // the complete ones, oldest first, their numbers in a row
@@ -34,6 +35,7 @@ type listing struct {
 	target     int64         // the target duration in seconds
 	partTarget int64         // in milliseconds; 0 if parts are not listed
 	media      media         // what the newest segment is made of
+	still      bool          // the picture stands still, though it has one
 	ended      bool          // the stream has
 }
 
@@ -112,7 +114,7 @@ func (w *window) trim(l listing) {
 
 // show makes the playlist anew and wakes those who wait. w.mu must be held.
 func (w *window) show(l listing) {
-	p := &playlist{listing: l, version: w.variant.version, hint: w.partName(w.parts), all: w.segments[l.first(w.segments, l.longest()):]}
+	p := &playlist{listing: l, reports: w.reports, version: w.variant.version, hint: w.partName(w.parts), all: w.segments[l.first(w.segments, l.longest()):]}
 	p.segments = w.segments[l.first(w.segments, l.time):]
 	if w.open != nil {
 		open := *w.open
