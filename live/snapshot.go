@@ -32,10 +32,11 @@ type StreamInfo struct {
 	// leapt or fell, and got another.
 	Silence  time.Duration
 	Repaired int64
-	Newest   string       // the id of the publisher, or of the last one
-	Waiting  *SessionInfo // nil while somebody does: the first of those who wait
-	Fault    *Fault       // the last of this name, nil if nothing went wrong
-	Feeds    []FeedInfo   // by format, then by how many viewers they have; without those of HLS
+	Newest   string        // the id of the publisher, or of the last one
+	Waiting  *SessionInfo  // nil while somebody does: the first of those who wait
+	Fault    *Fault        // the last of this name, nil if nothing went wrong
+	Beat     time.Duration // of the feeds, as the rules in force say
+	Feeds    []FeedInfo    // by format, then by how many viewers they have; without those of HLS
 }
 
 // A VhostInfo is a vhost that has had a stream or a session since the start.
@@ -76,7 +77,7 @@ func (s *Session) Totals() Totals { return s.counters.Totals() }
 func (s *Stream) Info() StreamInfo {
 	info := s.info()
 	info.Fault = s.hub.faults.of(s.key)
-	info.Feeds = s.feedInfos()
+	info.Beat, info.Feeds = s.rules.Load().Latency, s.feedInfos()
 	return info
 }
 

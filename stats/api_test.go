@@ -116,7 +116,7 @@ func TestStreamWithoutPublisher(t *testing.T) {
 		defer second.Close(nil)
 		got := s.get("/api/v1/streams/" + first.Stream().ID())
 		for _, part := range []string{
-			`"tcUrl":"http://[2001:db8::2]/live"`, `"clients":2`, `"publish":{"active":false}`, `"video":null,"audio":null,"dropped":{"broken_tags":0,"skips":0,"skips_by_bytes":0,"skipped_bytes":0},"repaired_frames":0,"last_error":null,"tracks":[]}`,
+			`"tcUrl":"http://[2001:db8::2]/live"`, `"clients":2`, `"publish":{"active":false}`, `"video":null,"audio":null,"dropped":{"broken_tags":0,"skips":0,"skips_by_bytes":0,"skipped_bytes":0},"repaired_frames":0,"last_error":null,"tracks":[],"latency":{"batch_ms":100,"formats":[]}}`,
 		} {
 			if !strings.Contains(got, part) {
 				t.Errorf("%s is not in %s", part, got)

@@ -41,6 +41,7 @@ type streamRow struct {
 	Repaired  int64      `json:"repaired_frames"` // the time of which leapt or fell
 	LastError *faultRow  `json:"last_error"`      // of the name's publishers, also before
 	Tracks    []any      `json:"tracks"`          // a videoTrack or audioTrack each
+	Latency   latencyRow `json:"latency"`
 }
 
 // publishRow has beyond what SRS has since when the publisher is on air, in milliseconds since 1970, for how many, and how
@@ -128,6 +129,7 @@ func (v *view) streamRow(info live.StreamInfo) streamRow {
 		Dropped:     dropped(&info.Totals),
 		Repaired:    info.Repaired,
 		Tracks:      []any{},
+		Latency:     latency(&info),
 	}
 	if p := info.Waiting; p != nil {
 		row.TCURL = tcURL(&p.Request)
