@@ -14,8 +14,7 @@ import (
 // It is read by the same goroutine, somewhat behind the main rendition, out of the stream's log.
 type crew struct {
 	plan  plan
-	setup *live.Setup  // of which the lanes are
-	pace  *live.Reader // of all tracks; nil while there is no lane
+	setup *live.Setup // of which the lanes are
 	lanes map[rendition]*lane
 	asks  bool  // somebody cannot go on but behind a discontinuity
 	since int64 // the stream time at which that was
@@ -71,7 +70,6 @@ func (g *segmenter) muster(s *live.Stream) {
 		}
 		if g.crew.lanes == nil {
 			g.crew.lanes = make(map[rendition]*lane)
-			g.crew.pace = s.NewReader(live.Tracks{Video: live.AllTracks, Audio: live.AllTracks})
 		}
 		l := &lane{segmenter: g.hire(r), reader: s.NewReaderFromOldest(r.tracks())}
 		l.segmenter.begin()
@@ -110,35 +108,24 @@ func (g *segmenter) each(f func(*window)) {
 	}
 }
 
-// next takes in what has come, and waits for it if nothing has. Who makes further renditions is woken by all tracks.
+// next takes in the next frame of the main rendition, for which it waits, and what the lanes have up to there.
 func (g *segmenter) next(ctx context.Context, r *live.Reader) error {
-	if len(g.crew.lanes) == 0 {
-		f, err := r.ReadFrame(ctx)
-		if err != nil {
-			return err
-		}
-		g.read1(f, r)
-		return nil
+	f, err := r.ReadFrame(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := g.crew.pace.ReadFrame(ctx)
-	for {
-		f, end := r.TryReadFrame()
-		if f == nil || end != nil {
-			break
-		}
-		g.read1(f, r)
-	}
-	g.advance(g.crew.plan.newest)
-	return err
+	g.lead(f, r)
+	return nil
 }
 
-// read1 takes in a frame of the main rendition.
-func (g *segmenter) read1(f *live.Frame, r *live.Reader) {
+// lead takes in a frame of the main rendition, which r has just given, and what the lanes have up to there.
+func (g *segmenter) lead(f *live.Frame, r *live.Reader) {
 	skips := r.Skipped()
 	g.crew.watch(r.Stream().Setup())
 	g.take(f, skips != g.skips || g.crew.cuts(f), time.Now())
 	g.skips = skips
 	g.muster(r.Stream())
+	g.advance(g.crew.plan.newest)
 }
 
 // advance lets the lanes go on up to a stream time.
