@@ -82,3 +82,8 @@ func (c Config) normal() Config {
 
 // longest is the stated maximum of a first segment, whose length fixes the target duration.
 func (c Config) longest() time.Duration { return max(5*c.Segment, 10*time.Second) }
+
+// reach returns how long a playlist plays when it is full, if its segments are as long as the target duration, in seconds.
+func (c Config) reach(target int64) time.Duration {
+	return max(time.Duration(c.Window)*time.Duration(target)*time.Second, c.WindowTime, c.DVR)
+}

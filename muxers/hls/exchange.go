@@ -255,7 +255,7 @@ func (x *exchange) text(ch *channel, p *playlist, f form) []byte {
 		return p.text(f, x.objectQuery())
 	}
 	// Who has an old playlist may fetch what it names for as long as it plays, and a moment more.
-	life := 3*length(p.all) + time.Minute
+	life := 3*max(x.config.reach(p.target), length(p.all)) + time.Minute
 	return ch.signer.sign(p.text(f, ""), x.objectQuery(), x.vhostQuery(), life, time.Now())
 }
 

@@ -26,10 +26,9 @@ func TestCache(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.config.Sessions = SessionsCache
 		s.publish(120)
-		sleep(9 * time.Second)
-		a, b := s.enter("?key=1"), s.enter("?key=2")
+		a, b := s.enter("?key=1"), s.enter("?key=2") // they wait for the first segment
 		seen := map[string]string{}
-		for range 40 {
+		for range 60 {
 			first, second := s.uris(a), s.uris(b)
 			if a == b || !slices.Equal(first, second) {
 				s.Fatalf("%s has %v, %s has %v", a, first, b, second)
@@ -60,6 +59,49 @@ func TestCache(t *testing.T) {
 			s.Error("playlists are not counted")
 		}
 	})
+}
+
+// The URL of an object stays what it is for as long as it is listed, in a playlist that grows for minutes and in parts too,
+// and is good for as long again. Nothing that a playlist names is to be had without what it says behind the name.
+func TestStableURLs(t *testing.T) {
+	for name, change := range map[string]func(c *Config){
+		"ts":    func(c *Config) { c.TS, c.FMP4, c.WindowTime = true, false, 2*time.Minute },
+		"parts": func(c *Config) { c.TS, c.FMP4, c.LowLatency = false, true, true },
+		"dvr":   func(c *Config) { c.TS, c.FMP4, c.LowLatency, c.DVR = false, true, true, 3*time.Minute },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *site) {
+				s.config.Sessions = SessionsCache
+				change(&s.config)
+				s.publish(600)
+				media := folder + s.multivariant(s.ok(folder + "index.m3u8")).Variants[0].URI
+				if s.config.DVR > 0 {
+					media += "&dvr"
+				}
+				seen := map[string]string{}
+				for range 250 {
+					for line := range strings.Lines(string(s.ok(media))) {
+						_, uri, _ := splitURI(line)
+						file, query, _ := strings.Cut(uri, "?")
+						if uri == "" || strings.HasSuffix(file, ".m3u8") {
+							continue
+						}
+						if old, ok := seen[file]; ok && old != query && !strings.Contains(line, "MAP") {
+							s.Fatalf("%s?%s was ?%s", file, query, old)
+						} else if !ok && !strings.Contains(line, "PRELOAD") {
+							s.ok(folder + uri)
+							s.status(folder+file, http.StatusForbidden)
+						}
+						seen[file] = query
+					}
+					sleep(time.Second)
+				}
+				if len(seen) < 100 {
+					s.Errorf("%d objects", len(seen))
+				}
+			})
+		})
+	}
 }
 
 // A signature is good for one file of one stream, for some minutes, whoever has it.
