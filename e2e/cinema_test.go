@@ -29,7 +29,7 @@ type cinema struct {
 	name string
 }
 
-// show plays an URL in Chromium: flv or mpegts with mpegts.js, hls with hls.js, both with options.
+// show plays an URL in Chromium: flv or mpegts with mpegts.js, hls with hls.js, both with options, native with what it has itself.
 func show(t testing.TB, kind, address string, options map[string]any) *cinema {
 	t.Helper()
 	b, err := json.Marshal(options)

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A console is a page that reads and kicks as srs-console does.
@@ -122,15 +121,19 @@ func (p *consolePage) check(t testing.TB) {
 	}
 }
 
-// kickAll ends one after the other. Who is kicked sees it within a second, and is no longer shown.
+// kickAll ends one after the other, the publisher last, since it takes the viewers with it. Who is kicked sees it soon, and is no
+// longer shown.
 func (c *console) kickAll(page consolePage, flv *viewer, hls *player, encoder *process) {
 	c.t.Helper()
-	for kind, running := range map[string]func() error{"flv-play": flv.running, "hls-play": hls.running, "fmle-publish": encoder.running} {
-		id := only(c.t, page.Clients, map[string]string{"type": kind})
+	for _, one := range []struct {
+		kind    string
+		running func() error
+	}{{"flv-play", flv.running}, {"hls-play", hls.running}, {"fmle-publish", encoder.running}} {
+		id := only(c.t, page.Clients, map[string]string{"type": one.kind})
 		if code := c.kick(id); code != 0 {
-			c.t.Errorf("kicking %s: code %d", kind, code)
+			c.t.Errorf("kicking %s: code %d", one.kind, code)
 		}
-		within(c.t, 2*time.Second, kind+" ends when it is kicked", func() error { return gone(running()) })
+		eventually(c.t, one.kind+" ends when it is kicked", func() error { return gone(one.running()) })
 		c.refresh(func(p consolePage) error {
 			if len(has(p.Clients, map[string]string{"id": id})) > 0 {
 				return errors.New("a client that was kicked is on the list")

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -34,8 +33,8 @@ func TestFileServer(t *testing.T) {
 		}
 		return p.running()
 	})
-	encoder.signal(syscall.SIGSTOP) // so that nothing changes, and nothing else is to be done
-	defer encoder.signal(syscall.SIGCONT)
+	encoder.freeze() // so that nothing changes, and nothing else is to be done
+	defer encoder.thaw()
 
 	list := p.list.RequestURI()
 	segment := list[:strings.LastIndexByte(list, '/')+1] + p.newest()

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -96,10 +95,8 @@ func TestNumbersOfLeavers(t *testing.T) {
 		stuck = append(stuck, s.stuckViewer(fmt.Sprintf("stuck-%d", i)))
 	}
 	await(t, members[:100], 150<<10)
-	if err := encoder.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = encoder.cmd.Process.Signal(syscall.SIGCONT) })
+	encoder.freeze()
+	t.Cleanup(encoder.thaw)
 	eventually(t, "what was counted has come, or waits", func() error {
 		var sum int64
 		for _, m := range members {
@@ -129,9 +126,7 @@ func TestNumbersOfLeavers(t *testing.T) {
 	s.checkRows(members, exactly(t))
 	s.awaitCount("test", 1)
 
-	if err := encoder.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	encoder.thaw()
 	members = s.crowd("leaver", "test", everyWay...)
 	await(t, members[:100], 40<<10)
 	leave(members)

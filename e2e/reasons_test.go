@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -83,9 +82,9 @@ func TestReasons(t *testing.T) {
 func (s *server) wakeTooLate(why, name string, args ...string) {
 	p := start(s.t, nil, name, args...)
 	s.awaitStream(name)
-	p.signal(syscall.SIGSTOP)
+	p.freeze()
 	s.awaitIdle(name)
-	p.signal(syscall.SIGCONT)
+	p.thaw()
 	if err := p.wait(s.t, patience); err == nil {
 		s.t.Errorf("%s did not notice", name)
 	}

@@ -59,6 +59,7 @@ func (b *tab) open(address string) error {
 	return errors.Join(
 		b.call(b.session, "Runtime.enable", struct{}{}, nil),
 		b.call(b.session, "Log.enable", struct{}{}, nil),
+		b.call(b.session, "Media.enable", struct{}{}, nil),
 		b.call(b.session, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil),
 		b.call(b.session, "Page.navigate", map[string]any{"url": address}, nil),
 	)
@@ -83,10 +84,10 @@ func (b *tab) call(session, method string, params, result any) error {
 	return b.c.call(ctx, session, method, params, result)
 }
 
-// hear keeps what the page says.
+// hear keeps what the page says, and what the browser says of its videos.
 func (b *tab) hear(method string, params json.RawMessage) {
 	switch method {
-	case "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded":
+	case "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Media.playerMessagesLogged", "Media.playerErrorsRaised":
 		_, _ = fmt.Fprintf(&b.console, "%s %s\n", method, params) // a tape takes all
 	}
 }

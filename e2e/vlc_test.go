@@ -68,15 +68,6 @@ func leftOf(wav []byte) (pcm []byte) {
 	return pcm
 }
 
-// nobody returns who may run what refuses to run as root: the user nobody if we are root, else ourselves.
-func nobody() *syscall.SysProcAttr {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	const id = 65534
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
-}
-
 // forAll returns a folder for the test in which everybody may write. Those of testing.T are not for others.
 func forAll(t testing.TB) string {
 	t.Helper()

@@ -1,5 +1,5 @@
-// Plays ?src= as ?type= says: flv and mpegts with mpegts.js, hls with hls.js. ?options= is JSON for the library. What comes
-// of it is told by report().
+// Plays ?src= as ?type= says: flv and mpegts with mpegts.js, hls with hls.js, native with what the browser has. ?options= is
+// JSON for the library. What comes of it is told by report().
 'use strict'
 
 const query = new URLSearchParams(location.search)
@@ -39,6 +39,9 @@ const players = {
   },
 }
 
+players.native = () => { video.src = query.get('src') }
+players.flv = players.mpegts
+
 // report tells what has been played so far.
 function report() {
   const quality = video.getVideoPlaybackQuality()
@@ -75,4 +78,4 @@ const age = () => new Promise((resolve, reject) => {
   })
 })
 
-players[query.get('type') === 'hls' ? 'hls' : 'mpegts']()
+players[query.get('type')]()

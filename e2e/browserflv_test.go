@@ -12,9 +12,9 @@ func (s *server) continuous() [][2]string {
 	}
 }
 
-// TestMPEGTSJS plays in a browser what mpegts.js can, over HTTPS and from another origin. The player stays over a reload, and
+// TestBrowserFLV plays in a browser what mpegts.js can, over HTTPS and from another origin. The player stays over a reload, and
 // when the publisher is killed and another comes within the reconnect window.
-func TestMPEGTSJS(t *testing.T) {
+func TestBrowserFLV(t *testing.T) {
 	t.Parallel()
 	config := in("app live", "\t\t\treconnect_window 30s")
 	s := serveBrowser(t, config)
