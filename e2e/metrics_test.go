@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +101,42 @@ func lintMetrics(t *testing.T, scrape string) {
 	cmd.Stdin = strings.NewReader(scrape)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// TestDashboard has promtool parse what the dashboard asks for.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(readFile(t, grafana+"dashboard.json"), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	for _, panel := range dashboard.Panels {
+		for i, target := range panel.Targets {
+			expr := strings.NewReplacer("$__rate_interval", "1m", "$instance", ".*", "$app", ".*", "$stream", ".*").Replace(target.Expr)
+			rules = append(rules, rule{fmt.Sprintf("panel:%d:%d", len(rules), i), expr})
+		}
+	}
+	if len(rules) < 30 {
+		t.Errorf("the dashboard asks for no more than %d", len(rules))
+	}
+	// JSON is YAML too.
+	text, err := json.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": rules}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stdout, stderr, err := command(t, nil, "promtool", "check", "rules", file(t, "rules.yml", text)); err != nil {
+		t.Errorf("promtool: %v\n%s%s", err, stdout, stderr)
 	}
 }
 
