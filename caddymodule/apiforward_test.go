@@ -187,6 +187,16 @@ func TestAPIProvider(t *testing.T) {
 			t.Errorf("%q: %s, want %d", c.header, resp.Status, c.want)
 		}
 	}
+	// One that has no form for the Caddyfile is given as JSON.
+	b.load(apiSites("auth provider http_basic `{\"accounts\": [{\"username\": \"alice\", \"password\": \"" + passwordHash + "\"}], \"hash_cache\": {}}`"))
+	for _, c := range []call{
+		{streamsPath, basic("alice", "pass:with:colon"), 200},
+		{streamsPath, basic("alice", "pass"), 401},
+	} {
+		if resp := b.do(http.MethodGet, c); resp.StatusCode != c.want {
+			t.Errorf("%q: %s, want %d", c.header, resp.Status, c.want)
+		}
+	}
 }
 
 // TestAPIForgery: a page of another site may make a browser send the credentials that it keeps. They count for nothing

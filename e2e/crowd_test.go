@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -105,6 +107,24 @@ func (s *server) bodyFor(ctx context.Context, w wish, header http.Header, url st
 		return nil, fmt.Errorf("%s %s", resp.Proto, resp.Status)
 	}
 	return resp.Body, nil
+}
+
+// curlMember watches with curl, which says in the end how much it has received.
+func (s *server) curlMember(name string, i int, url string, args ...string) *member {
+	s.t.Helper()
+	m, ctx := s.newMember(name, i)
+	args = append(args, "-sS", "--noproxy", "*", "--cacert", s.rootCert(), "-A", m.name, "-o", os.DevNull, "-w", "%{size_download}", url)
+	cmd := exec.CommandContext(ctx, "curl", args...)
+	go func() {
+		defer close(m.done)
+		var said []byte
+		if said, m.err = cmd.Output(); m.err == nil {
+			n, err := strconv.ParseInt(string(said), 10, 64)
+			m.got.Store(n)
+			m.err = err
+		}
+	}()
+	return m
 }
 
 // hlsMember plays some segments, as a browser does, and then rests.

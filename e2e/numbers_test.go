@@ -132,11 +132,10 @@ func TestNumbers(t *testing.T) {
 	const seen = 40 << 10
 
 	// Kicked, while the publisher goes on.
-	members := s.crowd("kicked", "test", everyWay...)
+	members := append(s.crowd("kicked", "test", everyWay...), s.curls("kicked", "test")...)
 	for i := range 4 {
 		members = append(members, s.hlsMember(i, 1+i%2, s.url("https", "/live/test.m3u8")))
 	}
-	await(t, members, 4<<10)
 	await(t, members[:100], seen)
 	s.awaitCount("test", len(members)+1)
 	for _, m := range members[len(members)-4:] {
@@ -151,7 +150,7 @@ func TestNumbers(t *testing.T) {
 	}
 
 	// Those whose publisher leaves.
-	rest := s.crowd("left", "test", everyWay...)
+	rest := append(s.crowd("left", "test", everyWay...), s.curls("left", "test")...)
 	await(t, rest[:100], seen)
 	s.awaitCount("test", len(rest)+1)
 	if err := encoder.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -164,6 +163,27 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("all have received %d bytes, the API tells of %+v", sum, got)
 	}
 	t.Logf("%d viewers have received %d bytes", len(members)+len(rest), sum)
+
+	for range 3 { // who publishes again is one client, and none when it has left
+		encoder := s.publish(s.url("rtmp", "/live/test"))
+		s.awaitCount("test", 1)
+		encoder.stop(t)
+		s.awaitCount("test", 0)
+	}
+	if got := s.sums("test"); got != (sums{0, 0, sum, sum}) {
+		t.Errorf("after publishing again the API tells of %+v, before it was %d", got, sum)
+	}
+}
+
+// curls are viewers by curl, over HTTP, HTTPS and HTTP/2.
+func (s *server) curls(name, stream string) []*member {
+	s.t.Helper()
+	return []*member{
+		s.curlMember(name+"-curl", 0, s.url("http", "/live/"+stream+".flv")),
+		s.curlMember(name+"-curl", 1, s.url("https", "/live/"+stream+".flv"), "--http1.1"),
+		s.curlMember(name+"-curl", 2, s.url("https", "/live/"+stream+".flv"), "--http2"),
+		s.curlMember(name+"-curl", 3, s.url("https", "/live/"+stream+".ts"), "--http2"),
+	}
 }
 
 // kickAll ends all clients of some types.
