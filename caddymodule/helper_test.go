@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -363,7 +364,8 @@ type answer struct {
 func ask(t *testing.T, c *http.Client, req *http.Request) *answer {
 	t.Helper()
 	resp, err := c.Do(req)
-	if errors.Is(err, io.EOF) && req.Method == http.MethodGet {
+	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) // if the request was there, and unread
+	if closed && req.Method == http.MethodGet {
 		resp, err = c.Do(req)
 	}
 	if err != nil {
