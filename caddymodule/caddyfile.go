@@ -87,6 +87,15 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 //				dvr      <duration>
 //				sessions on|cache|off
 //				always_on
+//				storage  memory | disk <folder> {
+//					playlist <template>
+//					segment  <template>
+//					keep
+//					recover  on|off
+//				}
+//				encrypt {
+//					rotate <segments>
+//				}
 //			}
 //		}
 //		vhost <name> [<alias...>] {

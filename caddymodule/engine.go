@@ -78,6 +78,7 @@ func newEngine() (*engine, error) {
 	e.rtmp = &rtmpapp.Server{Hub: e.hub, Limits: e.limits, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
 	e.hls.Listed = e.listed
+	e.hls.Logger = e.logger
 	e.rates = stats.NewRates(e.hub)
 	e.system = new(stats.System)
 	e.events = stats.NewEvents(e.service)

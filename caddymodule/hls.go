@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,8 +41,43 @@ type HLS struct {
 	// files to everybody and asks no rule. Default: `on`.
 	Sessions string `json:"sessions,omitempty"`
 
+	// Storage says where segments are kept. Default: in memory.
+	Storage *HLSStorage `json:"storage,omitempty"`
+
+	// Encrypt encrypts segments by AES-128. It excludes the variant `ll`. Default: they are in clear.
+	Encrypt *HLSEncryption `json:"encrypt,omitempty"`
+
 	// AlwaysOn makes segments whether somebody watches or not, so that nobody waits for the first. Default: false.
 	AlwaysOn bool `json:"always_on,omitempty"`
+}
+
+// HLSStorage keeps segments in files, with playlists that any file server can serve.
+type HLSStorage struct {
+	// Folder is where they are, made if it is not there. Relative to where Caddy runs.
+	Folder string `json:"folder,omitempty"`
+
+	// Playlist is the file of a stream's playlist below the folder, with `[vhost]`, `[app]`, `[stream]` and `[variant]` for
+	// what they say; the last must be there if there are several variants. Default: `[app]/[stream].m3u8` for MPEG-TS and
+	// `[app]/[stream]/index.m3u8` for fragmented MP4, where they are over HTTP too.
+	Playlist string `json:"playlist,omitempty"`
+
+	// Segment is the file of a segment, with the same words, `[seq]` for its number, `[timestamp]` for its beginning in Unix
+	// milliseconds, `[duration]` in milliseconds, and `[2006]` `[01]` `[02]` `[15]` `[04]` `[05]` `[999]` for the parts of the
+	// local time then. Its ending is that of its variant. Initialization sections and keys stand beside the first segment
+	// that needs them. Default: `[app]/[stream]/[seq]`.
+	Segment string `json:"segment,omitempty"`
+
+	// Keep leaves files that no player is promised any more. Default: they are removed.
+	Keep bool `json:"keep,omitempty"`
+
+	// Recover says whether a playlist that was left before a restart goes on. Default: true.
+	Recover *bool `json:"recover,omitempty"`
+}
+
+// HLSEncryption encrypts segments.
+type HLSEncryption struct {
+	// Rotate is after how many segments there is a new key. Default: 10.
+	Rotate int `json:"rotate,omitempty"`
 }
 
 // sessionKinds are the kinds of HLS's sessions by name.
@@ -71,6 +107,9 @@ func (h *HLS) check() error {
 	}
 	if len(h.Variants) == 0 {
 		h.Variants = hlsVariants
+		if h.Encrypt != nil {
+			h.Variants = hlsVariants[:2]
+		}
 	}
 	for _, v := range h.Variants {
 		if !slices.Contains(hlsVariants, v) {
@@ -80,7 +119,53 @@ func (h *HLS) check() error {
 	if _, ok := sessionKinds[h.Sessions]; !ok {
 		return fmt.Errorf("hls sessions %q is neither on, cache nor off", h.Sessions)
 	}
+	if err := h.checkStorage(); err != nil {
+		return err
+	}
 	return h.checkLengths()
+}
+
+func (h *HLS) checkStorage() error {
+	if e := h.Encrypt; e != nil {
+		if e.Rotate == 0 {
+			e.Rotate = defaultRotate
+		}
+		if e.Rotate < 1 || e.Rotate > 1000 {
+			return fmt.Errorf("an HLS key for %d segments is not for 1 to 1000", e.Rotate)
+		}
+		if slices.Contains(h.Variants, "ll") {
+			return errors.New("hls encrypt and the variant ll exclude each other, since parts would be in clear; say variants ts fmp4")
+		}
+	}
+	if h.Storage == nil {
+		return nil
+	}
+	if h.Storage.Folder == "" {
+		return errors.New("hls storage disk has no folder")
+	}
+	if err := h.Storage.config().Check(h.several()); err != nil {
+		return fmt.Errorf("hls storage: %w", err)
+	}
+	return nil
+}
+
+// several tells whether there are playlists of two variants.
+func (h *HLS) several() bool {
+	return slices.Contains(h.Variants, "ts") && slices.ContainsFunc(h.Variants, func(v string) bool { return v != "ts" })
+}
+
+// defaultRotate is for how many segments a key is.
+const defaultRotate = 10
+
+// config returns what the muxer is told.
+func (s *HLSStorage) config() hls.Storage {
+	return hls.Storage{
+		Folder:   s.Folder,
+		Playlist: s.Playlist,
+		Segment:  s.Segment,
+		Keep:     s.Keep,
+		Forget:   s.Recover != nil && !*s.Recover,
+	}
 }
 
 func (h *HLS) checkLengths() error {
@@ -105,7 +190,7 @@ func (h *HLS) checkLengths() error {
 // config returns what the muxer is told.
 func (h *HLS) config() hls.Config {
 	low := slices.Contains(h.Variants, "ll")
-	return hls.Config{
+	c := hls.Config{
 		TS:         slices.Contains(h.Variants, "ts"),
 		FMP4:       low || slices.Contains(h.Variants, "fmp4"),
 		LowLatency: low,
@@ -115,8 +200,15 @@ func (h *HLS) config() hls.Config {
 		WindowTime: time.Duration(h.WindowDuration),
 		DVR:        time.Duration(h.DVR),
 		Sessions:   sessionKinds[h.Sessions],
-		AlwaysOn:   h.AlwaysOn || h.DVR > 0,
+		AlwaysOn:   h.AlwaysOn || h.DVR > 0 || h.Storage != nil,
 	}
+	if h.Storage != nil {
+		c.Storage = h.Storage.config()
+	}
+	if h.Encrypt != nil {
+		c.KeyEvery = h.Encrypt.Rotate
+	}
+	return c
 }
 
 // hlsConfig returns the HLS configuration in force for a stream.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -201,6 +202,10 @@ func (e *engine) listed(s hls.Segment) {
 		Length:    s.Length,
 		URL:       s.URL,
 		Playlist:  s.Playlist,
+	}
+	if s.File != "" {
+		segment.CWD, _ = os.Getwd()
+		segment.File, segment.PlaylistFile = s.File, s.PlaylistFile
 	}
 	for _, m := range a.hooks {
 		if l, ok := m.(listener); ok {

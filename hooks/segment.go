@@ -26,6 +26,9 @@ type Segment struct {
 	Length time.Duration
 	// URL and Playlist are where it and the stream's entry playlist are, escaped, relative to where streams are served.
 	URL, Playlist string
+	// File and PlaylistFile are their files, as the configuration names them, which may be relative to CWD; empty if they are
+	// in memory.
+	File, PlaylistFile, CWD string
 }
 
 // Listed tells the targets of a segment, by on_hls or on_hls_notify. It does not block.
@@ -46,7 +49,7 @@ func (w *Webhook) Listed(s *Segment) {
 	}
 }
 
-// segment returns the body of on_hls. Segments are in memory, so there are no files: cwd, file and m3u8 are empty.
+// segment returns the body of on_hls. For a segment in memory cwd, file and m3u8 are empty.
 func (i Identity) segment(s *Segment) []byte {
 	r := &s.Publisher.Request
 	return encode(hlsBody{
@@ -55,7 +58,10 @@ func (i Identity) segment(s *Segment) []byte {
 		Stream:    streamName(r),
 		Param:     param(r),
 		Duration:  decimal(s.Length.Seconds()),
+		CWD:       s.CWD,
+		File:      s.File,
 		URL:       s.URL,
+		M3U8:      s.PlaylistFile,
 		M3U8URL:   s.Playlist,
 		SeqNo:     s.Number,
 		StreamURL: r.Key.URL(),

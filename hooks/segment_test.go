@@ -50,6 +50,13 @@ func TestOnHLS(t *testing.T) {
 	if c := end.next(t); c.body != hlsGolden {
 		t.Errorf("the payload is\n%s\nwant\n%s", c.body, hlsGolden)
 	}
+	onDisk := segment("secret=s3")
+	onDisk.CWD, onDisk.File, onDisk.PlaylistFile = "/srv", "hls/live/cam1/17.ts", "hls/live/cam1.m3u8"
+	w.Listed(onDisk)
+	want := strings.NewReplacer(`"cwd":"","file":""`, `"cwd":"/srv","file":"hls/live/cam1/17.ts"`, `"m3u8":""`, `"m3u8":"hls/live/cam1.m3u8"`).Replace(hlsGolden)
+	if c := end.next(t); c.body != want {
+		t.Errorf("the payload is\n%s\nwant\n%s", c.body, want)
+	}
 }
 
 // TestOnHLSNotify asks a cache for a segment, also for a publisher whose query could break out of the URL.

@@ -52,7 +52,10 @@ func (ch *channel) segmenter(v *variant) *segmenter {
 		}
 		w := newWindow(ch.server.start, v, ch.server.seed(), &ch.server.seams)
 		g = newSegmenter(w, func() Config { return *ch.config.Load() }, ch.drain)
-		g.listed = func(p *live.SessionInfo, streamID string, s *segment) { ch.listed(v, p, streamID, s) }
+		g.listed = func(p *live.SessionInfo, streamID string, s *segment, file string) {
+			ch.listed(v, p, streamID, s, file)
+		}
+		ch.shelve(g)
 		ch.segmenters[v] = g
 	}
 	g.ask()
@@ -211,6 +214,9 @@ func (ch *channel) sweep(now time.Time) (empty bool) {
 	maps.DeleteFunc(ch.segmenters, func(_ *variant, g *segmenter) bool {
 		g.conclude(now)
 		stale := g.stale(now)
+		if stale && g.shelf != nil {
+			g.shelf.clear()
+		}
 		if stale {
 			ch.server.raise(g.window.floor())
 		}

@@ -25,6 +25,11 @@ type Config struct {
 	DVR time.Duration
 	// Sessions says what a viewer is. Default SessionsOn. A change holds from the next request on.
 	Sessions Sessions
+	// KeyEvery encrypts segments by AES-128, each key for so many in a row. Segments then come in one piece, whatever LowLatency
+	// says. Default 0: they are in clear.
+	KeyEvery int
+	// Storage says where segments are kept. Default: in memory.
+	Storage Storage
 	// AlwaysOn makes segments of a stream also while nobody watches; see Server.Keep.
 	AlwaysOn bool
 	// Told does so for the first of the variants, MPEG-TS where it is chosen: for those whom Server.Listed tells.

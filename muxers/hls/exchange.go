@@ -309,7 +309,11 @@ func (x *exchange) serveObject() error {
 	if !ok {
 		return errNoFile
 	}
-	return x.deliver(content{contentType: x.target.of.contentType, tag: x.target.file, cache: x.objectCache(), body: body})
+	o := content{contentType: x.target.of.contentType, tag: x.target.file, cache: x.objectCache(), body: body}
+	if strings.HasSuffix(x.target.file, keyEnding) {
+		o.contentType, o.cache = "application/octet-stream", "no-store"
+	}
+	return x.deliver(o)
 }
 
 // objectCache returns the Cache-Control of an object: whoever may keep it, may for as long as its URL is good.

@@ -2,6 +2,7 @@ package hls
 
 import (
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -25,14 +26,21 @@ type Segment struct {
 	// URL and Playlist are where it and the stream's entry playlist are, escaped, relative to where streams are served:
 	// "live/cam1/m3x-17.ts" and "live/cam1.m3u8". With sessions a viewer's URL has its query besides.
 	URL, Playlist string
+	// File and PlaylistFile are their files, if they are in files: absolute if the folder is.
+	File, PlaylistFile string
 }
 
 // listed tells the server's owner of a segment.
-func (ch *channel) listed(v *variant, p *live.SessionInfo, streamID string, s *segment) {
+func (ch *channel) listed(v *variant, p *live.SessionInfo, streamID string, s *segment, file string) {
 	if ch.server.Listed == nil {
 		return
 	}
 	stream := url.PathEscape(ch.key.App) + "/" + url.PathEscape(ch.key.Name)
+	var playlistFile string
+	if storage := ch.config.Load().Storage; file != "" {
+		file = filepath.Join(storage.Folder, filepath.FromSlash(file))
+		playlistFile = filepath.Join(storage.Folder, filepath.FromSlash(storage.playlistFile(ch.key, v)))
+	}
 	ch.server.Listed(Segment{
 		Key:       ch.key,
 		StreamID:  streamID,
@@ -43,5 +51,8 @@ func (ch *channel) listed(v *variant, p *live.SessionInfo, streamID string, s *s
 		Length:    time.Duration(s.length) * time.Millisecond,
 		URL:       stream + "/" + url.PathEscape(s.name),
 		Playlist:  stream + ".m3u8",
+		File:      file,
+
+		PlaylistFile: playlistFile,
 	})
 }

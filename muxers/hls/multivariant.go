@@ -59,7 +59,7 @@ func loadOf(segments []*segment, target int64) (l load) {
 type rowOfSegments struct{ bytes, length int64 }
 
 func (r *rowOfSegments) add(s *segment) {
-	r.bytes += s.body.size
+	r.bytes += s.size
 	r.length += s.length
 }
 

@@ -185,7 +185,7 @@ func checkStreams(lines []tagLine, fail failure) {
 // rows returns segments of bytes and milliseconds.
 func rows(list ...[2]int64) (segments []*segment) {
 	for _, s := range list {
-		segments = append(segments, &segment{body: blob{size: s[0]}, length: s[1]})
+		segments = append(segments, &segment{size: s[0], length: s[1]})
 	}
 	return segments
 }
@@ -313,7 +313,7 @@ func (s *site) checkEntry(path, codecs string, picture bool) {
 	var segments []*segment
 	m := s.media(folder + uri)
 	for _, seg := range m.Segments {
-		segments = append(segments, &segment{body: blob{size: int64(len(s.ok(folder + seg.URI)))}, length: seg.Duration.Milliseconds()})
+		segments = append(segments, &segment{size: int64(len(s.ok(folder + seg.URI))), length: seg.Duration.Milliseconds()})
 	}
 	l := loadOf(segments, int64(m.TargetDuration)*1000)
 	if a["BANDWIDTH"] != strconv.FormatInt(l.peak, 10) || a["AVERAGE-BANDWIDTH"] != strconv.FormatInt(l.average, 10) {

@@ -42,6 +42,7 @@ type script struct {
 	pieces []string // the first ends behind the first object's name, and so on
 	size   int
 	open   strings.Builder
+	rename func(name string) string // what an object is called here; nil for its name
 }
 
 // printf adds text.
@@ -49,8 +50,18 @@ func (s *script) printf(format string, args ...any) { fmt.Fprintf(&s.open, forma
 
 // uri adds the name of an object.
 func (s *script) uri(name string) {
+	if s.rename != nil {
+		name = s.rename(name)
+	}
 	s.open.WriteString(name)
 	s.cut()
+}
+
+// note adds the name of an object that is renamed, as a comment before its line.
+func (s *script) note(name string) {
+	if s.rename != nil {
+		s.printf("# %s\n", name)
+	}
 }
 
 func (s *script) cut() {
@@ -70,6 +81,19 @@ func (s *script) text(query string) []byte {
 	}
 	return b
 }
+
+// ofFiles returns the playlist of segments under the names of their files, without parts. The names of the objects and the part
+// target stand in comments.
+func (p *playlist) ofFiles(segments []*segment, rename func(name string) string) string {
+	q := &playlist{listing: p.listing, version: p.version, segments: segments, all: segments}
+	q.partTarget = 0
+	s := &script{rename: rename}
+	q.write(s, 0)
+	return string(s.text("")) + fmt.Sprintf("%s%d\n", partComment, p.partTarget)
+}
+
+// partComment begins the comment with the part target.
+const partComment = "# part target "
 
 // contentType is the media type of playlists (RFC 8216, 4).
 const contentType = "application/vnd.apple.mpegurl"
@@ -156,10 +180,9 @@ func (seg *segment) write(s *script, before *segment, parts bool) {
 	if seg.seam && before != nil {
 		s.printf("#EXT-X-DISCONTINUITY\n")
 	}
-	if seg.init != nil && (before == nil || before.init != seg.init) {
-		s.printf("#EXT-X-MAP:URI=\"")
-		s.uri(seg.init.name)
-		s.printf("\"\n")
+	key := seg.writeMap(s, before)
+	if seg.key != key {
+		seg.key.writeKey(s)
 	}
 	s.printf("#EXT-X-PROGRAM-DATE-TIME:%s\n", seg.began.UTC().Format("2006-01-02T15:04:05.000Z"))
 	if parts {
@@ -168,10 +191,42 @@ func (seg *segment) write(s *script, before *segment, parts bool) {
 		}
 	}
 	if seg.length > 0 {
+		s.note(seg.name)
 		s.printf("#EXTINF:%s,\n", seconds(seg.length))
 		s.uri(seg.name)
 		s.printf("\n")
 	}
+}
+
+// writeMap writes what says what a player needs before the segment, unless that was said before, and returns the key in force
+// behind it. The initialization section is in clear.
+func (seg *segment) writeMap(s *script, before *segment) (key *resource) {
+	if before != nil {
+		key = before.key
+	}
+	if seg.init == nil || before != nil && before.init == seg.init {
+		return key
+	}
+	if key != nil {
+		(*resource)(nil).writeKey(s)
+	}
+	s.note(seg.init.name)
+	s.printf("#EXT-X-MAP:URI=\"")
+	s.uri(seg.init.name)
+	s.printf("\"\n")
+	return nil
+}
+
+// writeKey writes that what follows is encrypted with a key, or is not if that is nil.
+func (r *resource) writeKey(s *script) {
+	if r == nil {
+		s.printf("#EXT-X-KEY:METHOD=NONE\n")
+		return
+	}
+	s.note(r.name)
+	s.printf("#EXT-X-KEY:METHOD=AES-128,URI=\"")
+	s.uri(r.name)
+	s.printf("\"\n")
 }
 
 func (p *part) write(s *script) {

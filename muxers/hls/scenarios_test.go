@@ -24,6 +24,8 @@ var kinds = map[string]func(c *Config){
 	"ts, by time":  func(c *Config) { c.FMP4, c.LowLatency, c.Window, c.WindowTime = false, false, 3, 30*time.Second },
 	"fmp4, dvr":    func(c *Config) { c.TS, c.LowLatency, c.DVR = false, false, 5*time.Minute },
 	"ll, dvr":      func(c *Config) { c.TS, c.DVR = false, 5*time.Minute },
+	"ts, keys":     func(c *Config) { c.FMP4, c.LowLatency, c.KeyEvery = false, false, 3 },
+	"fmp4, keys":   func(c *Config) { c.TS, c.LowLatency, c.KeyEvery = false, false, 2 },
 	"ll, small":    func(c *Config) { c.TS, c.Window, c.Segment = false, 3, time.Second },
 	"ll, 100 ms":   func(c *Config) { c.TS, c.Part = false, 100*time.Millisecond },
 }

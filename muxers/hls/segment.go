@@ -16,8 +16,10 @@ type segment struct {
 	length int64     // in milliseconds; 0 while it is open
 	began  time.Time // of its first frame, by the wall clock
 	init   *resource // what a player needs before it; nil in MPEG-TS
+	key    *resource // what it is encrypted with; nil if it is in clear
 	parts  []part    // none if it was made in one go
-	body   blob      // of the whole
+	body   blob      // of the whole; guarded by the window once it is there, since it may go into a file
+	size   int64     // of the body, once it is complete
 }
 
 // A part is a piece of a segment that can be fetched before the segment is complete.

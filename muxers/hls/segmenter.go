@@ -17,9 +17,10 @@ import (
 type segmenter struct {
 	window *window
 	config func() Config
-	ended  func(*live.Stream)                                             // is called when a stream has ended and all of it is in the window
-	listed func(publisher *live.SessionInfo, streamID string, s *segment) // is called with each segment in the playlist; may be nil
-	ready  chan struct{}                                                  // closed when there is a playlist, with all that the log had when the reading began
+	ended  func(*live.Stream)                                                          // is called when a stream has ended and all of it is in the window
+	listed func(publisher *live.SessionInfo, streamID string, s *segment, file string) // is called with each segment in the playlist; may be nil
+	shelf  *shelf                                                                      // where segments become files; nil if they stay in memory
+	ready  chan struct{}                                                               // closed when there is a playlist, with all that the log had when the reading began
 
 	mu     sync.Mutex
 	cancel context.CancelFunc       // ends the reading; nil while nothing is read
@@ -32,6 +33,7 @@ type segmenter struct {
 	// The following belong to the goroutine that reads.
 	cut    cutter
 	slice  slicer
+	lock   locksmith
 	packer packer
 	making *segment          // the open segment, once it has a part; nil before
 	frames []*live.Frame     // of the open segment, as far as they are in no part yet
@@ -130,8 +132,13 @@ func (g *segmenter) conclude(now time.Time) {
 	g.mu.Lock()
 	over := g.cancel == nil && p != nil && now.Sub(g.over) > p.patience()
 	g.mu.Unlock()
-	if over {
-		g.each((*window).end)
+	if !over {
+		return
+	}
+	news := g.window.end()
+	g.each(func(w *window) { w.end() })
+	if news && g.shelf != nil {
+		g.shelf.put(nil, nil)
 	}
 }
 
@@ -270,7 +277,8 @@ func (g *segmenter) inParts() bool {
 	if g.making != nil {
 		return true
 	}
-	return g.config().LowLatency && g.window.variant.cutsParts && g.slice.target > 0 && !g.cut.first
+	c := g.config()
+	return c.LowLatency && c.KeyEvery == 0 && g.window.variant.cutsParts && g.slice.target > 0 && !g.cut.first
 }
 
 // date fixes the wall clock of all that follows up to the next discontinuity. It does not go back.
@@ -317,10 +325,27 @@ func (g *segmenter) finish(d cut) {
 	}
 	g.slice.fix(g.config().Part, g.cut.frame())
 	s.length = d.length
+	g.encrypt(s)
+	s.size = s.body.size
 	g.seam = false
 	g.window.add(s, g.listing())
 	g.announce()
-	g.tell(s)
+	if g.shelf != nil {
+		g.shelf.put(s, g.teller(s))
+		return
+	}
+	g.teller(s)("")
+}
+
+// encrypt encrypts a segment that was made in one go, if that is wanted.
+func (g *segmenter) encrypt(s *segment) {
+	each := g.config().KeyEvery
+	if each == 0 || len(s.parts) > 0 {
+		g.lock = locksmith{}
+		return
+	}
+	g.window.begin(s)
+	g.lock.encrypt(s, g.window.keyName, each)
 }
 
 // whole makes a segment in one go at its end, so that its tables know all its tracks and its memory is taken once.
@@ -364,27 +389,32 @@ func (g *segmenter) newSegment(began int64) *segment {
 // listing says what the playlist is to hold now.
 func (g *segmenter) listing() listing {
 	c := g.config()
-	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, media: g.packer.Media()}
+	l := listing{count: c.Window, time: c.WindowTime, dvr: c.DVR, target: g.cut.target, media: g.packer.Media(), files: g.shelf != nil}
+	if c.Storage.Folder != "" && g.shelf == nil {
+		l.dvr = 0 // a further rendition, which is not kept in files, does not reach back
+	}
 	l.still = g.cut.newest > g.cut.picture+stall
 	if frame := g.cut.frame(); frame > 0 && l.media.picture != nil {
 		l.media.rate = 1000 / frame
 	}
-	if c.LowLatency && g.window.variant.cutsParts {
+	if c.LowLatency && c.KeyEvery == 0 && g.window.variant.cutsParts {
 		l.partTarget = g.slice.target
 	}
 	return l
 }
 
-// tell tells of a segment that was listed. When the last one is, its publisher has left already.
-func (g *segmenter) tell(s *segment) {
+// teller returns what tells of a segment that was listed, and of its file, once that is there; it may have none. When the
+// last one is listed, its publisher has left already.
+func (g *segmenter) teller(s *segment) func(file string) {
 	if g.listed == nil {
-		return
+		return func(string) {}
 	}
 	info := g.source.Info()
 	if info.Publisher != nil {
 		g.sender = info.Publisher
 	}
-	g.listed(g.sender, info.ID, s)
+	sender := g.sender
+	return func(file string) { g.listed(sender, info.ID, s, file) }
 }
 
 // announce lets those go on who wait for a playlist, once there is one and it is worth having.
@@ -392,7 +422,7 @@ func (g *segmenter) announce() {
 	select {
 	case <-g.ready:
 	default:
-		if !g.late && g.window.playlist() != nil {
+		if p := g.window.playlist(); !g.late && p != nil && !p.old {
 			close(g.ready)
 		}
 	}

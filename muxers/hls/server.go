@@ -3,6 +3,7 @@ package hls
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,6 +24,9 @@ type Server struct {
 	// for long: the segments that follow wait. It must not be changed once the server is in use.
 	Listed func(s Segment)
 
+	// Logger returns where to write that a disk makes trouble. Nil is nowhere. It must not be changed once the server is in use.
+	Logger func() *slog.Logger
+
 	hub     *live.Hub
 	start   string // names this start in file names
 	mint    atomic.Pointer[mint]
@@ -30,10 +34,12 @@ type Server struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	channels map[live.Key]*channel
-	floor    int64 // no number at or above it was given out
-	seams    seams // given out
+	mu           sync.Mutex
+	channels     map[live.Key]*channel
+	failedWrites atomic.Int64
+
+	floor int64 // no number at or above it was given out
+	seams seams // given out
 }
 
 // NewServer returns a server for the streams of hub, with a key of its own; see SetKey. The caller must Close it.
@@ -53,6 +59,16 @@ func NewServer(hub *live.Hub) *Server {
 // after a restart, or on another server, a viewer goes on at its URLs, once the guard has agreed again. It is to be called
 // before the first request: URLs that were made with another key open nothing any more.
 func (s *Server) SetKey(key []byte) { s.mint.Store(&mint{bytes.Clone(key)}) }
+
+// FailedWrites returns how often a file of HLS could not be written or removed.
+func (s *Server) FailedWrites() int64 { return s.failedWrites.Load() }
+
+func (s *Server) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger()
+}
 
 // Close ends all segmenters and sessions, and waits until they have ended. Requests that come later find nothing.
 func (s *Server) Close() {

@@ -50,9 +50,9 @@ var variants = []*variant{transport, fragmented}
 // endings returns how the names of its objects may end.
 func (v *variant) endings() []string {
 	if v.initEnding == "" {
-		return []string{v.ending}
+		return []string{v.ending, v.ending + keyEnding}
 	}
-	return []string{v.ending, v.initEnding}
+	return []string{v.ending, v.ending + keyEnding, v.initEnding}
 }
 
 // chosen returns the variants that c chooses, the one that most players take first.

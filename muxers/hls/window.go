@@ -36,7 +36,9 @@ type listing struct {
 	partTarget int64         // in milliseconds; 0 if parts are not listed
 	media      media         // what the newest segment is made of
 	still      bool          // the picture stands still, though it has one
+	files      bool          // segments are in files, but for the newest
 	ended      bool          // the stream has
+	old        bool          // a process before has left it, and nothing has come since
 }
 
 // newWindow returns an empty window that counts from a number that was never given out before.
@@ -68,6 +70,13 @@ func (w *window) initName() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return objectName(w.start, []int64{w.next}, w.variant.initEnding)
+}
+
+// keyName returns the name of a key that the next segment is the first to need.
+func (w *window) keyName() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return objectName(w.start, []int64{w.next}, w.variant.ending+keyEnding)
 }
 
 // addPart appends a part to the open segment and lists it.
@@ -109,7 +118,55 @@ func (w *window) trim(l listing) {
 	for later := played(listed); n > 0 && later < kept+w.segments[n-1].length; n-- {
 		later += w.segments[n-1].length
 	}
+	if l.files { // what did not get into a file must not fill the memory
+		short := l.first(w.segments, l.time)
+		for i := short - 1; i >= n; i-- {
+			if w.segments[i].body.file == "" {
+				n = i + 1
+				break
+			}
+		}
+	}
 	w.segments = slices.Clone(w.segments[n:])
+}
+
+// shelve notes that a segment is in a file.
+func (w *window) shelve(s *segment, file string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.body = blob{file: file, size: s.size}
+	for i := range s.parts {
+		s.parts[i].body = nil
+	}
+}
+
+// resume begins with the segments that a window before this one has left in files.
+func (w *window) resume(segments []*segment, l listing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := segments[len(segments)-1]
+	w.segments, w.next, w.seams = segments, last.number+1, last.seams
+	w.count.passed(w.seams)
+	w.show(l)
+}
+
+// shelved returns the segments that are in files, none of which is missing in between, and all that are there.
+func (w *window) shelved() (files []*segment, oldest int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i, end := len(w.segments), len(w.segments)
+	for ; i > 0; i-- {
+		if w.segments[i-1].body.file == "" {
+			if i < end {
+				break
+			}
+			end-- // it will be written soon
+		}
+	}
+	if len(w.segments) > 0 {
+		oldest = w.segments[0].number
+	}
+	return w.segments[i:end], oldest
 }
 
 // show makes the playlist anew and wakes those who wait. w.mu must be held.
@@ -132,17 +189,18 @@ func (w *window) wake() {
 	w.changed = make(chan struct{})
 }
 
-// end lists what there is as all that there will be.
-func (w *window) end() {
+// end lists what there is as all that there will be. It tells whether that is news.
+func (w *window) end() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.list == nil || w.list.ended {
-		return
+		return false
 	}
 	w.open = nil
 	l := w.list.listing
 	l.ended = true
 	w.show(l)
+	return true
 }
 
 // close lets nobody wait any more, for a reason.
@@ -219,8 +277,8 @@ func (w *window) find(name string) (b blob, ok, hint bool) {
 				return blob{}, false, true
 			}
 			b, ok = w.part(name, numbers[1])
-		case ending == w.variant.initEnding:
-			b, ok = w.init(name)
+		case ending != w.variant.ending:
+			b, ok = w.resource(name)
 		default:
 			b, ok = w.segment(name, numbers[0])
 		}
@@ -240,11 +298,13 @@ func (w *window) segment(name string, number int64) (blob, bool) {
 	return w.segments[i].body, true
 }
 
-// init returns the body of the initialisation section of a name. w.mu must be held.
-func (w *window) init(name string) (blob, bool) {
+// resource returns the body of the initialization section or key of a name. w.mu must be held.
+func (w *window) resource(name string) (blob, bool) {
 	for s := range w.newest() {
-		if s.init != nil && s.init.name == name {
-			return s.init.body, true
+		for _, r := range []*resource{s.init, s.key} {
+			if r != nil && r.name == name {
+				return r.body, true
+			}
 		}
 	}
 	return blob{}, false
