@@ -3,6 +3,8 @@ package e2e
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
 // TestHEVC publishes HEVC with B-frames and AAC, in both ways in which FLV can carry it, and watches it in every format.
@@ -23,6 +25,18 @@ func TestHEVC(t *testing.T) {
 		t.Run(name+"/flv", func(t *testing.T) {
 			t.Parallel()
 			m.compare(t, tags, s.on(t).framesOverFLV(s.url("https", "/live/"+name+".flv")))
+		})
+		t.Run(name+"/codec ids", func(t *testing.T) {
+			t.Parallel()
+			s := s.on(t)
+			want := m.tags(t, packLegacy)
+			for i, f := range tags {
+				if f.Kind != live.KindVideo {
+					want[i] = f // sound stays as it is
+				}
+			}
+			m.compare(t, want, s.framesOverFLV(s.url("https", "/live/"+name+".flv?codec_ids=1")))
+			m.compare(t, want, s.framesOverRTMP(s.url("rtmp", "/live/"+name+"?codec_ids=1")))
 		})
 		for _, path := range []string{".ts", ".m3u8", "/index.m3u8"} {
 			t.Run(name+path, func(t *testing.T) {
