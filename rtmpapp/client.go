@@ -38,6 +38,11 @@ func (e *StatusError) Error() string { return e.Code + ": " + e.Description }
 // during Publish and Play, ctx bounds every wait; after that the Client lives until Close. config is for rtmps, and may be
 // nil.
 func Dial(ctx context.Context, rawURL string, config *tls.Config) (*Client, error) {
+	return DialFrom(ctx, new(net.Dialer), rawURL, config)
+}
+
+// DialFrom is Dial with what a dialer says of the connection, such as the address that it comes from.
+func DialFrom(ctx context.Context, dialer *net.Dialer, rawURL string, config *tls.Config) (*Client, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the RTMP URL: %w", err)
@@ -49,7 +54,7 @@ func Dial(ctx context.Context, rawURL string, config *tls.Config) (*Client, erro
 	if u.RawQuery != "" {
 		name += "?" + u.RawQuery
 	}
-	conn, err := dial(ctx, u, config)
+	conn, err := dial(ctx, dialer, u, config)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func Dial(ctx context.Context, rawURL string, config *tls.Config) (*Client, erro
 	return c, nil
 }
 
-func dial(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, error) {
+func dial(ctx context.Context, dialer *net.Dialer, u *url.URL, config *tls.Config) (net.Conn, error) {
 	address := u.Host
 	ports := map[string]string{"rtmp": "1935", "rtmps": "443"}
 	port, ok := ports[u.Scheme]
@@ -75,9 +80,9 @@ func dial(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, error)
 	var conn net.Conn
 	var err error
 	if u.Scheme == "rtmps" {
-		conn, err = (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+		conn, err = (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", address)
 	} else {
-		conn, err = new(net.Dialer).DialContext(ctx, "tcp", address)
+		conn, err = dialer.DialContext(ctx, "tcp", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", address, err)
