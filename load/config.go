@@ -24,7 +24,8 @@ type Config struct {
 	Play int
 	// Streams is over how many streams the viewers are spread. Default: Publish, at least 1.
 	Streams int
-	// Protocols are those of the viewers, who take them in turn. Default: what URL ends like.
+	// Protocols are those of the viewers, who take them in turn: one that is named twice has twice as many. Default: what URL
+	// ends like.
 	Protocols []Protocol
 	// HTTP is the version of HTTP of the viewers: 1, 2 or 3; the latter two want https. Default 1.
 	HTTP int
@@ -46,7 +47,8 @@ type Config struct {
 	// Default 1 s.
 	Stall time.Duration
 
-	// Stay lets each viewer leave after so long, give or take a half, for another to come. Default 0: they stay.
+	// Stay lets each viewer leave so long after its first picture, give or take a half, for another to come. Who does not look
+	// counts from the first bytes. Default 0: they stay.
 	Stay time.Duration
 	// Joins ends the run when so many viewers have come and gone, in place of Duration. It wants Stay.
 	Joins int

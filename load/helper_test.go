@@ -86,7 +86,7 @@ func mustRun(t *testing.T, c Config) *Report {
 }
 
 // watching returns a watch of nobody.
-func watching() *watch { return newWatch(new(tally), new(atomic.Int64), time.Hour) }
+func watching() *watch { return newWatch(new(tally), new(atomic.Int64), time.Hour, true) }
 
 // inPieces calls read with b in pieces of n bytes, and returns its first error.
 func inPieces(b []byte, n int, read func(b []byte, now time.Time) error) error {

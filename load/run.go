@@ -105,16 +105,21 @@ func newRun(ctx context.Context, c Config) (*run, error) {
 // seat makes the places: protocols and streams in turn, the stuck and those who do not look spread over all.
 func (r *run) seat() {
 	c := &r.config
+	of := make(map[Protocol]*tally)
 	for _, p := range c.Protocols {
-		r.tallies = append(r.tallies, &tally{protocol: p})
+		if of[p] == nil {
+			of[p] = &tally{protocol: p}
+			r.tallies = append(r.tallies, of[p])
+		}
 	}
+	n := len(c.Protocols)
 	for i := range c.Play {
-		t := r.tallies[i%len(r.tallies)]
+		t := of[c.Protocols[i%n]]
 		t.viewers++
 		r.places = append(r.places, &place{
 			config: c,
 			tally:  t,
-			stream: 1 + i/len(r.tallies)%c.Streams,
+			stream: 1 + i/n%c.Streams,
 			stuck:  spread(i, c.Stuck, c.Play),
 			looks:  spread(i, c.Sample, c.Play),
 		})

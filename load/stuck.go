@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 
 	"github.com/caddy-rtmp/caddy-rtmp/live"
@@ -11,6 +12,18 @@ import (
 // lastLook is how long a stuck viewer reads in the end, to find out whether the server has ended it: first comes what the
 // system has kept.
 const lastLook = 2 * time.Second
+
+// stuckBytes is about what the system, HTTP/2 or QUIC take for a stuck viewer: as little as they may, lest it seems for a
+// long time that the viewer reads.
+const stuckBytes = 64 << 10
+
+// dialer returns what connects viewers who are stuck or not.
+func dialer(stuck bool) *net.Dialer {
+	if !stuck {
+		return new(net.Dialer)
+	}
+	return &net.Dialer{Control: narrow}
+}
 
 // hang reads the beginning of a stream and then nothing until ctx is done. Then it looks whether the server has cut it. It
 // closes the stream.

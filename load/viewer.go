@@ -44,41 +44,47 @@ func (p *place) run(ctx context.Context, more func() bool) {
 	}
 }
 
-// errLeft is the cause for which a viewer leaves who has stayed long enough.
+// errLeft is the cause for which a viewer leaves who has stayed long enough, or has waited too long for a picture.
 var errLeft = errors.New("the viewer has left")
 
 // visit is one viewer, from its request on until it leaves or is left. A viewer who left of its own accord has no error.
 func (p *place) visit(ctx context.Context) error {
-	leaves := p.config.Stay > 0
-	if leaves {
-		stay := time.Duration((0.5 + rand.Float64()) * float64(p.config.Stay)) //nolint:gosec // no secret
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, stay, errLeft)
-		defer cancel()
-	}
-	w := newWatch(p.tally, &p.bytes, p.config.Stall)
+	w := newWatch(p.tally, &p.bytes, p.config.Stall, p.looks)
 	defer w.leave()
-	var err error
-	switch {
-	case p.tally.protocol == RTMP:
-		err = p.playRTMP(ctx, w)
-	case p.tally.protocol.segmented():
-		err = p.playHLS(ctx, w)
-	default:
-		err = p.playHTTP(ctx, w)
+	if p.config.Stay > 0 {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		// It is no deadline of the context: whoever dials would take that for a fault of the server.
+		timer := time.AfterFunc(joinTimeout, func() { cancel(errLeft) })
+		defer timer.Stop()
+		stay := time.Duration((0.5 + rand.Float64()) * float64(p.config.Stay)) //nolint:gosec // no secret
+		w.begins = func() { timer.Reset(stay) }
 	}
+	err := p.watch(ctx, w)
 	switch {
 	case ctx.Err() == nil:
 		return err
-	case !leaves && p.looks && !p.stuck && !w.media:
+	case p.looks && !p.stuck && !w.media && (p.config.Stay == 0 || errors.Is(context.Cause(ctx), errLeft)):
 		return &fault{faultEmpty, errors.New("a viewer has seen nothing")}
 	}
 	return nil
 }
 
+// watch plays in the protocol of the place.
+func (p *place) watch(ctx context.Context, w *watch) error {
+	switch {
+	case p.tally.protocol == RTMP:
+		return p.playRTMP(ctx, w)
+	case p.tally.protocol.segmented():
+		return p.playHLS(ctx, w)
+	}
+	return p.playHTTP(ctx, w)
+}
+
 // playHLS plays segments.
 func (p *place) playHLS(ctx context.Context, w *watch) error {
-	client := p.config.newWeb()
+	client := p.config.newWeb(p.stuck)
 	defer client.close()
 	w.stall = 1<<63 - 1 // the player knows better
 	return newHLSPlayer(w, client, p.config.Stall).play(ctx, p.config.address(p.tally.protocol, p.stream))
@@ -89,7 +95,7 @@ const readBytes = 32 << 10
 
 // playHTTP plays a stream without end.
 func (p *place) playHTTP(ctx context.Context, w *watch) error {
-	client := p.config.newWeb()
+	client := p.config.newWeb(p.stuck)
 	defer client.close()
 	asking := ctx
 	if p.stuck {
@@ -166,7 +172,7 @@ func (p *place) check(w *watch) func(b []byte, now time.Time) error {
 func (p *place) playRTMP(ctx context.Context, w *watch) error {
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	client, err := rtmpapp.Dial(joining, p.config.address(RTMP, p.stream), p.config.TLS)
+	client, err := rtmpapp.DialFrom(joining, dialer(p.stuck), p.config.address(RTMP, p.stream), p.config.TLS)
 	if err != nil {
 		return &fault{faultConnect, err}
 	}

@@ -30,6 +30,9 @@ type watch struct {
 	tally *tally
 	bytes *atomic.Int64 // of the viewer's place
 	stall time.Duration // the gap from which on one is counted
+	looks bool          // whether the viewer does, and does not only count
+
+	begins func() // called with the first picture, or the first bytes if the viewer does not look; may be nil
 
 	begun   time.Time
 	arrived time.Time // when something came last
@@ -46,9 +49,9 @@ type clock struct {
 	time int64
 }
 
-func newWatch(t *tally, bytes *atomic.Int64, stall time.Duration) *watch {
+func newWatch(t *tally, bytes *atomic.Int64, stall time.Duration, looks bool) *watch {
 	t.joins.Add(1)
-	return &watch{tally: t, bytes: bytes, stall: stall, begun: time.Now()}
+	return &watch{tally: t, bytes: bytes, stall: stall, looks: looks, begun: time.Now()}
 }
 
 // received counts n bytes that have come in one piece.
@@ -57,10 +60,19 @@ func (w *watch) received(n int, now time.Time) {
 	w.bytes.Add(int64(n))
 	if w.arrived.IsZero() {
 		w.tally.active.Add(1)
+		if !w.looks {
+			w.begin()
+		}
 	} else if now.Sub(w.arrived) > w.stall {
 		w.tally.stalls.Add(1)
 	}
 	w.arrived = now
+}
+
+func (w *watch) begin() {
+	if w.begins != nil {
+		w.begins()
+	}
 }
 
 // leave ends the watch.
@@ -92,6 +104,7 @@ func (w *watch) keyFrame(now time.Time) {
 	if !w.joined {
 		w.joined = true
 		w.tally.join.add(now.Sub(w.begun))
+		w.begin()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -27,16 +28,25 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("HTTP status %d: %s", e.status, e.text) }
 
-// newWeb returns a client for the version of HTTP that is asked for. It uses no proxy and no compression.
-func (c *Config) newWeb() *web {
+// newWeb returns a client for the version of HTTP that is asked for, of a viewer who is stuck or not. It uses no proxy and
+// no compression.
+func (c *Config) newWeb(stuck bool) *web {
 	if c.HTTP == 3 {
 		tr := &http3.Transport{TLSClientConfig: c.TLS.Clone()}
+		if stuck {
+			tr.QUICConfig = &quic.Config{InitialStreamReceiveWindow: stuckBytes, MaxStreamReceiveWindow: stuckBytes}
+		}
 		return &web{client: &http.Client{Transport: tr}, close: func() { _ = tr.Close() }}
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(c.HTTP == 1)
 	protocols.SetHTTP2(c.HTTP == 2)
-	tr := &http.Transport{TLSClientConfig: c.TLS.Clone(), Protocols: protocols, DisableCompression: true}
+	tr := &http.Transport{
+		TLSClientConfig: c.TLS.Clone(), Protocols: protocols, DisableCompression: true, DialContext: dialer(stuck).DialContext,
+	}
+	if stuck {
+		tr.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: stuckBytes}
+	}
 	return &web{client: &http.Client{Transport: tr}, close: tr.CloseIdleConnections}
 }
 

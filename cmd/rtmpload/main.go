@@ -113,7 +113,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.DurationVar(&c.Settle, "settle", 0, "how long to wait until the measurement begins (default 2s)")
 	f.DurationVar(&c.Duration, "duration", 0, "how long to measure (default: until Ctrl-C)")
 	f.DurationVar(&c.Stall, "stall", 0, "what counts as a stall when nothing comes for so long (default 1s)")
-	f.DurationVar(&c.Stay, "stay", 0, "let each viewer leave after so long, give or take a half, for another to come")
+	f.DurationVar(&c.Stay, "stay", 0, "let each viewer leave so long after its first picture, give or take a half, for another to come")
 	f.IntVar(&c.Joins, "joins", 0, "with -stay: end when so many viewers have come and gone")
 	f.IntVar(&c.Stuck, "stuck", 0, "how many of the viewers read nothing but the beginning")
 	f.IntVar(&c.Sample, "sample", 0, "how many of the viewers look at what they receive (default: all)")
