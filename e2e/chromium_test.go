@@ -54,6 +54,7 @@ func newChromium(dir string) (c *chromium, err error) {
 	c.cmd.ExtraFiles = theirs
 	c.cmd.Stdout, c.cmd.Stderr = &c.tape, &c.tape
 	c.cmd.WaitDelay = time.Second
+	dieWithUs(c.cmd)
 	err = c.cmd.Start()
 	for _, f := range theirs {
 		f.Close()

@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -15,6 +18,7 @@ import (
 var (
 	caddyBin    string                    // the caddy under test
 	layer4Bin   func() (string, error)    // one with layer4, built when it is asked for
+	loadBin     func() (string, error)    // rtmpload, built when it is asked for
 	pebbleBin   func() (string, error)    // the folder of an ACME authority's programs, likewise
 	theChromium func() (*chromium, error) // one for all tests, likewise
 	example     string                    // the repository's Caddyfile.example
@@ -43,7 +47,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "caddy-rtmp-e2e")
+	dir, err := folder()
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }() // what is left of it is the system's to clear
 		err = prepare(dir)
@@ -58,6 +62,27 @@ func run(m *testing.M) int {
 		}
 	}()
 	return m.Run()
+}
+
+// folder makes the one that holds all that the tests write, those of the tests themselves too. It is removed in the end, and
+// also when the tests are called off.
+func folder() (string, error) {
+	dir, err := os.MkdirTemp("", "caddy-rtmp-e2e")
+	if err != nil {
+		return "", err
+	}
+	const through = 0o711 // for programs that do not run as root
+	if err := errors.Join(os.Chmod(dir, through), os.Setenv("TMPDIR", dir)); err != nil {
+		return "", err
+	}
+	calledOff := make(chan os.Signal, 1)
+	signal.Notify(calledOff, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-calledOff
+		_ = os.RemoveAll(dir) // likewise
+		os.Exit(1)
+	}()
+	return dir, nil
 }
 
 // prepare finds or builds the binary, and makes the film and what the programs need to trust the server.
@@ -84,6 +109,10 @@ func prepare(dir string) (err error) {
 	layer4Bin = sync.OnceValues(func() (string, error) {
 		return findBinary("CADDY_L4_BIN", filepath.Join(dir, "caddy-l4"), ",layer4")
 	})
+	loadBin = sync.OnceValues(func() (string, error) { // always without the race detector: it is to be quick
+		path := filepath.Join(dir, "rtmpload")
+		return path, goBuild("-o", path, "./cmd/rtmpload")
+	})
 	trust = filepath.Join(dir, "trust.so")
 	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", trust, "testdata/trust.c").CombinedOutput(); err != nil {
 		return fmt.Errorf("testdata/trust.c: %w\n%s", err, out)
@@ -101,14 +130,19 @@ func findBinary(variable, path, tags string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		return filepath.Abs(path)
 	}
-	args := []string{"build", "-tags", "nobadger,nomysql,nopgx" + tags, "-o", path}
+	args := []string{"-tags", "nobadger,nomysql,nopgx" + tags, "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/caddy")...)
+	return path, goBuild(append(args, "./cmd/caddy")...)
+}
+
+// goBuild builds a command of the repository.
+func goBuild(args ...string) error {
+	cmd := exec.Command("go", append([]string{"build"}, args...)...)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
-	return path, nil
+	return nil
 }

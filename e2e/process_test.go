@@ -110,6 +110,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env []string) *process {
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.WaitDelay = time.Second // for what its children hold open
+	dieWithUs(cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +177,7 @@ func command(t testing.TB, env []string, name string, args ...string) (stdout, s
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second
+	dieWithUs(cmd)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	stdout, err = cmd.Output()

@@ -302,7 +302,9 @@ func (s *server) api(method, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := s.browser(http1).Do(req)
+	client := s.browser(http1)
+	defer client.CloseIdleConnections() // one that is kept would count as the server's load
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
