@@ -11,7 +11,7 @@ import (
 
 // lastLook is how long a stuck viewer reads in the end, to find out whether the server has ended it: first comes what the
 // system has kept.
-const lastLook = 2 * time.Second
+const lastLook = 5 * time.Second
 
 // stuckBytes is about what the system, HTTP/2 or QUIC take for a stuck viewer: as little as they may, lest it seems for a
 // long time that the viewer reads.
