@@ -45,13 +45,14 @@ func (s *server) likeOBS(t *testing.T, second *movie) {
 		t.Errorf("the API shows %+v", row)
 	}
 	for ending, source := range map[string]string{
-		"rtmp": s.url("rtmp", "/live/one"), "ts": s.url("http", "/live/one.ts"), "m3u8": s.url("http", "/live/one.m3u8"),
+		"rtmp": s.url("rtmp", "/live/one"), "ts": s.url("http", "/live/one.ts"),
 	} {
 		t.Run("ffmpeg/"+ending, func(t *testing.T) {
 			t.Parallel()
 			film.examine(t, source)
 		})
 	}
+	s.watchRenditions(t, "one", second)
 	s.watchBodies(t, "one", nextTracks, func(t testing.TB, received []*live.Frame) { second.compare(t, other, received) })
 	s.watchBodies(t, "one", allTracks, func(t testing.TB, received []*live.Frame) { compareTracks(t, received, main, other) })
 	t.Run("capsEx", func(t *testing.T) { // our client says that it knows several tracks
