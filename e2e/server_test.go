@@ -109,7 +109,20 @@ func newServer(t testing.TB, config string) *server {
 		"GORACE=halt_on_error=1",
 	}
 	s.write(config)
+	s.skipCleaning()
 	return s
+}
+
+// skipCleaning tells Caddy that its storage was cleaned just now. It would do so when it starts, and now and then take away
+// the folder of a certificate that it is about to write there (certmagic v0.25.6), and try again after a minute only.
+func (s *server) skipCleaning() {
+	s.t.Helper()
+	dir := filepath.Join(s.dir, "data", "caddy")
+	cleaned := `{"tls":{"timestamp":"` + time.Now().UTC().Format(time.RFC3339) + `"}}`
+	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "last_clean.json"), []byte(cleaned), 0o600))
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // serve starts a server and waits until it serves.
