@@ -69,6 +69,9 @@ func (s *Stream) Rules() Rules { return *s.rules.Load() }
 // WriteTimeout returns that of the rules in force, for those who ask at every write.
 func (s *Stream) WriteTimeout() time.Duration { return s.rules.Load().WriteTimeout }
 
+// Sent counts n bytes that a Write has taken for somebody who has no session. Session.Sent counts for the others.
+func (s *Stream) Sent(n int) { s.counters.addSent(int64(n)) }
+
 // Err returns why the stream has ended, io.EOF for a publisher that left as it should; nil while it lives.
 func (s *Stream) Err() error {
 	s.mu.Lock()

@@ -40,9 +40,9 @@ func (x *exchange) deliver(o content) error {
 	if ses := x.viewer.session(); ses != nil && x.began != nil {
 		x.began(x.r, ses)
 	}
-	w := &countedWriter{ResponseWriter: x.w, viewer: x.viewer, http2: x.r.ProtoMajor == 2, lost: x.r.Context().Err}
-	if x.r.Method == http.MethodHead {
-		w.viewer = nil // nothing that is written is sent
+	w := &countedWriter{ResponseWriter: x.w, http2: x.r.ProtoMajor == 2, lost: x.r.Context().Err}
+	if x.r.Method != http.MethodHead { // for which nothing that is written is sent
+		w.sent = x.sent()
 	}
 	if x.r.Method == http.MethodHead || x.wantsLess() {
 		http.ServeContent(w, x.r, "", time.Time{}, body)
@@ -64,12 +64,27 @@ func (x *exchange) wantsLess() bool {
 	return false
 }
 
-// A countedWriter counts what a Write has taken for a viewer, and takes no more once that was kicked.
+// sent returns what counts bytes that were written: for the viewer, else for the stream, if it is on air.
+func (x *exchange) sent() func(n int) error {
+	if x.viewer != nil {
+		return x.viewer.sent
+	}
+	stream, ok := x.server.hub.Stream(x.target.key)
+	if !ok {
+		return nil
+	}
+	return func(n int) error {
+		stream.Sent(n)
+		return nil
+	}
+}
+
+// A countedWriter counts what a Write has taken, and takes no more once that was for a viewer who was kicked.
 type countedWriter struct {
 	http.ResponseWriter
-	viewer *viewer
-	http2  bool
-	lost   func() error // why nothing more can reach the client, or nil
+	sent  func(n int) error // nil counts nothing
+	http2 bool
+	lost  func() error // why nothing more can reach the client, or nil
 }
 
 // send writes a body. One in memory needs no copy.
@@ -88,7 +103,7 @@ func (w *countedWriter) send(b blob, body io.Reader) {
 // Write writes b in pieces. Of one that was cut net/http says on HTTP/2 that nothing was written, although the client may
 // have most of it: it counts as sent, since it was on its way.
 func (w *countedWriter) Write(b []byte) (n int, err error) {
-	if w.viewer == nil {
+	if w.sent == nil {
 		return w.ResponseWriter.Write(b)
 	}
 	for n < len(b) && err == nil {
@@ -100,7 +115,7 @@ func (w *countedWriter) Write(b []byte) (n int, err error) {
 		if err != nil && onItsWay {
 			m = len(piece)
 		}
-		if ended := w.viewer.sent(m); err == nil {
+		if ended := w.sent(m); err == nil {
 			err = ended
 		}
 	}

@@ -55,7 +55,7 @@ func TestCountOfACutWrite(t *testing.T) {
 				}
 				defer v.end(absent, nil)
 				w := &countedWriter{
-					ResponseWriter: &cutWriter{httptest.NewRecorder(), c.left, c.http2}, viewer: v, http2: c.http2,
+					ResponseWriter: &cutWriter{httptest.NewRecorder(), c.left, c.http2}, sent: v.sent, http2: c.http2,
 					lost: func() error { return c.lost },
 				}
 				_, err := w.Write(make([]byte, 3*pieceBytes))

@@ -25,6 +25,8 @@
 //	/{app}/{stream}/{start}-{first}-{number}.m4s?hls_…  a part
 //	/{app}/{stream}/{start}-{number}.mp4?hls_ctx=…      an initialization section
 //
+// With SessionsCache the objects have hls_sig instead of hls_ctx, which is the same for all; with SessionsOff they have none.
+//
 // The playlist has no EXT-X-INDEPENDENT-SEGMENTS: a group of pictures that is longer than the target duration is cut, and
 // then a segment begins without a key frame. When the publisher leaves, the playlist stays open for as long as players have
 // something to play, three target durations; a publisher that returns before goes on in it behind a discontinuity. Then it

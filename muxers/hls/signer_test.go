@@ -143,6 +143,35 @@ func TestSignatures(t *testing.T) {
 	})
 }
 
+// What goes to nobody in particular counts for the stream.
+func TestNobodysBytes(t *testing.T) {
+	for _, kind := range []Sessions{SessionsOn, SessionsCache, SessionsOff} {
+		inBubble(t, func(s *site) {
+			s.config.Sessions = kind
+			s.publish(60)
+			sleep(9 * time.Second)
+			w := s.get(folder + "index.m3u8")
+			sum := w.Body.Len()
+			media := folder + s.multivariant(w.Body.Bytes()).Variants[0].URI
+			list := s.ok(media)
+			sum += len(list)
+			for line := range strings.Lines(string(list)) {
+				if !strings.HasPrefix(line, "#") {
+					sum += len(s.ok(folder + strings.TrimSpace(line)))
+					s.do(http.MethodHead, folder+strings.TrimSpace(line), nil)
+				}
+			}
+			stream, _ := s.hub.Stream(s.hub.Resolve(livetest.Key))
+			if sent := stream.Info().Totals.Sent; sent != int64(sum) {
+				s.Errorf("%d bytes counted, %d got", sent, sum)
+			}
+			if v := s.viewers(); kind == SessionsCache && (len(v) != 1 || v[0].Totals.Sent != int64(len(list)+w.Body.Len())) {
+				s.Errorf("viewers: %+v", v)
+			}
+		})
+	}
+}
+
 // A kicked viewer gets no playlist any more.
 func TestKickFromCache(t *testing.T) {
 	inBubble(t, func(s *site) {

@@ -211,7 +211,7 @@ func TestKickWhileWriting(t *testing.T) {
 		if err := v.ask(s.T.Context(), s.hub, live.Request{Key: s.hub.Resolve(livetest.Key)}, 0); err != nil {
 			s.Fatal(err)
 		}
-		w := &countedWriter{ResponseWriter: httptest.NewRecorder(), viewer: v}
+		w := &countedWriter{ResponseWriter: httptest.NewRecorder(), sent: v.sent}
 		if n, err := w.Write(make([]byte, 100_000)); n != 100_000 || err != nil {
 			s.Errorf("%d %v", n, err)
 		}
