@@ -220,7 +220,10 @@ func (c *connection) endSession(reason error) {
 // disconnect lets the hub tell that the connection has ended, if it ever asked for a stream.
 func (c *connection) disconnect() {
 	if c.last != nil {
-		c.server.Hub.Disconnect(*c.last, live.Totals{Sent: c.wire.BytesWritten(), Received: c.wire.BytesRead()})
+		c.server.Hub.Disconnect(*c.last, live.Totals{
+			Sent:     wire.HandshakeBytes + c.wire.BytesWritten(),
+			Received: wire.HandshakeBytes + c.wire.BytesRead(),
+		})
 	}
 }
 

@@ -14,6 +14,9 @@ const (
 	handshakeBytes = 1536
 )
 
+// HandshakeBytes is how much each side sends in the handshake.
+const HandshakeBytes = 1 + 2*handshakeBytes
+
 // ErrHandshake is returned, wrapped, for a peer that does not speak RTMP.
 var ErrHandshake = errors.New("RTMP handshake failed")
 
