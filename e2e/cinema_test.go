@@ -20,13 +20,14 @@ type showing struct {
 	First    int          `json:"first"` // when the first picture was shown, in milliseconds
 	Stalls   []int        `json:"stalls"`
 	Errors   []string     `json:"errors"`
-	Retries  []string     `json:"retries"` // what could not be loaded, and is tried again
+	Retries  []string     `json:"retries"` // what the library helps itself out of
 }
 
 // A cinema is a tab that plays.
 type cinema struct {
 	*tab
-	name string
+	name          string
+	width, height int // of the pictures that it has to show
 }
 
 // show plays an URL in Chromium: flv or mpegts with mpegts.js, hls with hls.js, both with options, native with what it has itself.
@@ -37,7 +38,7 @@ func show(t testing.TB, kind, address string, options map[string]any) *cinema {
 		t.Fatal(err)
 	}
 	page := openPage(t, "watch.html", url.Values{"type": {kind}, "src": {address}, "options": {string(b)}})
-	return &cinema{page, kind + " " + address}
+	return &cinema{page, kind + " " + address, width, height}
 }
 
 // report asks the page what it has played.
@@ -65,11 +66,11 @@ func plays(t testing.TB, seconds float64, audience ...*cinema) (reports []showin
 			if len(now.Errors) > 0 {
 				t.Fatalf("%s: %q", c.name, now.Errors)
 			}
+			if now.Width != c.width || now.Height != c.height {
+				return fmt.Errorf("it shows %+v", now)
+			}
 			return now.since(before[i], seconds)
 		})
-		if now.Width != width || now.Height != height {
-			t.Errorf("%s shows %+v", c.name, now)
-		}
 		reports = append(reports, now)
 	}
 	return reports

@@ -7,7 +7,7 @@ const options = JSON.parse(query.get('options')) || {}
 const video = document.querySelector('video')
 const began = performance.now()
 const errors = [] // what the library calls an error, and the video element's
-const retries = [] // what the library could not load, and tries again
+const retries = [] // what the library helps itself out of: it loads again, and steps over holes
 const stalls = []  // when the picture stood still, in ms
 let first = 0      // when the first picture was shown, in ms after the start
 let player
@@ -30,8 +30,8 @@ const players = {
   hls() {
     player = new Hls(options)
     player.on(Hls.Events.ERROR, (_, e) => {
-      if (!e.fatal && /^buffer(Stalled|NudgeOnStall|SeekOverHole)/.test(e.details)) return // it is counted below
-      const list = !e.fatal && e.type === Hls.ErrorTypes.NETWORK_ERROR ? retries : errors
+      const helps = e.type === Hls.ErrorTypes.NETWORK_ERROR || /^buffer(Stalled|NudgeOnStall|SeekOverHole|AppendNoProgress)/.test(e.details)
+      const list = e.fatal || !helps ? errors : retries
       list.push(`${since()}: ${e.details} ${e.reason || ''} ${e.error || ''} ${e.response ? e.response.code : ''}`)
     })
     player.loadSource(query.get('src'))
@@ -58,6 +58,21 @@ function report() {
     buffered: ranges,
     first, stalls, errors, retries,
   }
+}
+
+// pitch tells the frequency that is loudest in the sound, in Hz.
+let analyser
+function pitch() {
+  if (!analyser) {
+    const context = new AudioContext()
+    analyser = new AnalyserNode(context, { fftSize: 8192 })
+    context.createMediaElementSource(video).connect(analyser)
+    analyser.connect(context.destination)
+  }
+  const levels = new Float32Array(analyser.frequencyBinCount)
+  analyser.getFloatFrequencyData(levels)
+  const loudest = levels.indexOf(Math.max(...levels))
+  return loudest * analyser.context.sampleRate / analyser.fftSize
 }
 
 // age tells how old the next picture is when it is shown, in ms: it is of the time in milliseconds, as rows of eight blocks that
