@@ -66,6 +66,20 @@ func checkPicture(t *testing.T, track live.Track, frames []*live.Frame, want str
 	if w, h, ok := c.Size(); !strings.HasPrefix(c.String(), want) || w != 320 || h != 180 || !ok {
 		t.Errorf("%s, %dx%d, %t", c, w, h, ok)
 	}
+	announced := map[live.FourCC]float64{live.CodecAVC: 25, live.CodecHEVC: 25}[track.Codec] // the others do not
+	if rate := c.FrameRate(); rate != announced && rate != 25 || c.Range() != codec.SDR {
+		t.Errorf("%s: %v pictures a second, %s", c, rate, c.Range())
+	}
+}
+
+// How bright a picture can be is in its transfer characteristics.
+func TestRange(t *testing.T) {
+	for transfer, want := range map[byte]string{1: codec.SDR, 2: codec.SDR, 16: codec.PQ, 18: codec.HLG} {
+		c, err := codec.ParseVP9([]byte{2, 31, 0xa2, 9, transfer, 9, 0, 0}, nil)
+		if err != nil || c.Range() != want || c.String() != "vp09.02.31.10" {
+			t.Errorf("%d: %v, %v, %v", transfer, c, c.Range(), err)
+		}
+	}
 }
 
 // Tracks that HLS has no name for, or of which nothing is known yet.

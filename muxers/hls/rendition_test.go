@@ -140,7 +140,10 @@ func TestRenditions(t *testing.T) {
 
 // Playlists of renditions obey all rules, also over the coming and going of publishers.
 func TestRenditionRules(t *testing.T) {
-	for kind, set := range map[string]func(*Config){"ts": kinds["ts"], "fmp4": kinds["fmp4"], "ll": kinds["ll"]} {
+	for kind, set := range map[string]func(*Config){
+		"ts": kinds["ts"], "fmp4": kinds["fmp4"], "ll": kinds["ll"],
+		"ts, keys": func(c *Config) { kinds["ts"](c); c.KeyEvery = 3 }, "fmp4, keys": func(c *Config) { kinds["fmp4"](c); c.KeyEvery = 1 },
+	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			onAir(t, set, func(s *site) {
