@@ -49,6 +49,7 @@ func (x *exchange) recognise(ch *channel) (done bool, err error) {
 			return false, nil
 		}
 	}
+	v.settled.Store(true)
 	x.viewer = v
 	return true, nil
 }
@@ -75,6 +76,7 @@ func (x *exchange) admitObject(ch *channel) error {
 	case absent:
 		return errNoSession
 	}
+	v.settled.Store(true)
 	x.viewer = v
 	return nil
 }

@@ -118,6 +118,7 @@ func (x *exchange) enter() (*channel, error) {
 		x.server.release(ch)
 		return nil, err
 	}
+	x.server.lobby.enter(ch, v)
 	return ch, nil
 }
 

@@ -30,6 +30,7 @@ type Server struct {
 	hub     *live.Hub
 	start   string // names this start in file names
 	mint    atomic.Pointer[mint]
+	lobby   lobby
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup

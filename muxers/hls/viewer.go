@@ -22,6 +22,7 @@ type viewer struct {
 	last    atomic.Int64 // when it was seen last, in Unix nanoseconds
 	waiting atomic.Int32 // requests that wait, which keep it alive
 	away    atomic.Bool  // it was silent for so long that it counts no more
+	settled atomic.Bool  // it has asked for more than an entry playlist
 
 	mu     sync.Mutex
 	ses    *live.Session // the newest; nil before the first
