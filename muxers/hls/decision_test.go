@@ -1,8 +1,11 @@
 package hls
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +109,49 @@ func TestRenamed(t *testing.T) {
 			}
 			s.grant.Stream = "demo"
 			s.ok(media)
+		})
+	}
+}
+
+// TestEveryObject: whatever a playlist names is for who has its whole URL, be it a segment, a part, an initialization section
+// or a key, and for a viewer of its own as long as that is there.
+func TestEveryObject(t *testing.T) {
+	for _, c := range []struct {
+		kind     Sessions
+		keyEvery int
+		endings  string
+	}{{SessionsOn, 0, ".m4s .mp4"}, {SessionsOn, 2, ".key .m4s .mp4"}, {SessionsCache, 0, ".m4s .mp4"}, {SessionsCache, 2, ".key .m4s .mp4"}} {
+		inBubble(t, func(s *site) {
+			s.config.TS, s.config.FMP4, s.config.LowLatency, s.config.KeyEvery, s.config.Sessions = false, true, true, c.keyEvery, c.kind
+			s.publish(60)
+			sleep(9 * time.Second)
+			media := s.enter("")
+			endings := make(map[string]bool)
+			var urls []string
+			for line := range strings.Lines(string(s.ok(media))) {
+				_, uri, _ := splitURI(line)
+				file, query, _ := strings.Cut(uri, "?")
+				if uri == "" || strings.HasSuffix(file, ".m3u8") || strings.Contains(line, "PRELOAD") {
+					continue
+				}
+				endings[path.Ext(file)] = true
+				urls = append(urls, folder+uri)
+				s.ok(folder + uri)
+				s.status(folder+file, http.StatusForbidden)
+				s.status(folder+file+"?"+strings.Replace(query, ".", ".x", 1), http.StatusForbidden)
+			}
+			if got := strings.Join(slices.Sorted(maps.Keys(endings)), " "); got != c.endings {
+				s.Errorf("objects that end with %s, want %s", got, c.endings)
+			}
+			s.hub.Kick(s.viewers()[0].ID)
+			want := http.StatusNotFound
+			if c.kind == SessionsCache {
+				want = http.StatusOK // they are nobody's
+			}
+			for _, url := range urls {
+				s.status(url, want)
+			}
+			s.status(media, http.StatusNotFound)
 		})
 	}
 }
