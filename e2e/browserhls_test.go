@@ -36,3 +36,23 @@ func TestBrowserHLS(t *testing.T) {
 		t.Logf("%s has stood still at %v ms, and tried again %q", audience[i].name, r.Stalls, r.Retries)
 	}
 }
+
+// TestBrowserHLSKinds plays both entries with hls.js where HLS is served in other ways: encrypted with a new key after every other
+// segment, with the same URLs for all viewers, and as plain files.
+func TestBrowserHLSKinds(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{
+		"encrypted": "variants ts fmp4\nencrypt {\nrotate 2\n}",
+		"cache":     "sessions cache",
+		"open":      "sessions off",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveBrowser(t, in("hls", options))
+			s.publish(s.url("rtmp", "/live/test"))
+			plays(t, 5,
+				show(t, "hls", s.url("https", "/live/test.m3u8"), nil),
+				show(t, "hls", s.url("https", "/live/test/index.m3u8"), nil))
+		})
+	}
+}

@@ -26,7 +26,8 @@ func (s *server) decodeWithVLC(address string, pictures bool) {
 	}
 	shown, heard := filepath.Join(dir, "pictures"), filepath.Join(dir, "sound")
 	player := startAs(s.t, nobody(), []string{"HOME=" + dir}, "vlc", "-I", "dummy", "--no-dbus", "--avcodec-hw", "none",
-		"--no-drop-late-frames", "--no-skip-frames", "--no-video-title-show", "--vout", "yuv", "--yuv-chroma", "I420", "--yuv-yuv4mpeg2", "--yuv-file", shown,
+		"--no-avcodec-hurry-up", "--no-drop-late-frames", "--no-skip-frames", "--no-video-title-show", "--vout", "yuv",
+		"--yuv-chroma", "I420", "--yuv-yuv4mpeg2", "--yuv-file", shown,
 		"--aout", "afile", "--audiofile-file", heard, "--no-gnutls-system-trust", "--gnutls-dir-trust", filepath.Dir(authority),
 		"--run-time", "60", address, "vlc://quit")
 	if pictures {
