@@ -101,6 +101,41 @@ func TestDecoded(t *testing.T) {
 	}
 }
 
+// Every codec of a picture goes with every codec of a sound.
+func TestPairs(t *testing.T) {
+	pictures, sounds := map[string][]*live.Frame{}, map[string][]*live.Frame{}
+	want := map[string][]string{}
+	for _, name := range []string{"h264", "hevc", "av1", "vp9"} {
+		frames, original := codectest.Film{Seconds: 2, Video: name, Audio: "none"}.Movie(t)
+		pictures[name], want[name] = frames, decoded(t, original, "v")
+	}
+	for _, name := range []string{"aac", "mp3", "opus", "flac", "ac3", "eac3"} {
+		frames, original := codectest.Film{Seconds: 2, Video: "none", Audio: name}.Movie(t)
+		sounds[name], want[name] = frames, decoded(t, original, "a")
+	}
+	for picture, v := range pictures {
+		for sound, a := range sounds {
+			t.Run(picture+" "+sound, func(t *testing.T) {
+				t.Parallel()
+				tags := slices.Concat(v, a)
+				slices.SortStableFunc(tags, func(f, g *live.Frame) int {
+					if f.Config != g.Config {
+						return map[bool]int{true: -1, false: 1}[f.Config]
+					}
+					return int(f.Time - g.Time)
+				})
+				file := chunked(t, codectest.Read(t, tags), 10, false)
+				if got := decoded(t, file, "v"); len(got) != 50 || !slices.Equal(got, want[picture]) {
+					t.Errorf("%d pictures, %d wanted", len(got), len(want[picture]))
+				}
+				if got := decoded(t, file, "a"); len(got) < 18 || !slices.Equal(got, want[sound]) {
+					t.Errorf("%d frames of sound, %d wanted", len(got), len(want[sound]))
+				}
+			})
+		}
+	}
+}
+
 // An independent reader gets every sample back, at its time.
 func TestSamples(t *testing.T) {
 	for name, film := range films {
