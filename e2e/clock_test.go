@@ -106,11 +106,11 @@ func TestLatency(t *testing.T) {
 		limit         time.Duration
 	}{
 		// mpegts.js catches up from 1.5 s on, if it is told to.
-		{"flv", s.url("https", "/live/test.flv"), map[string]any{"liveBufferLatencyChasing": true}, 3 * time.Second},
-		{"flv", s.url("wss", "/live/test.flv"), map[string]any{"liveBufferLatencyChasing": true}, 3 * time.Second},
-		{"mpegts", s.url("https", "/live/test.ts"), map[string]any{"liveBufferLatencyChasing": true}, 3 * time.Second},
+		{"flv", s.url("https", "/live/test.flv"), map[string]any{"liveBufferLatencyChasing": true}, 5 * time.Second},
+		{"flv", s.url("wss", "/live/test.flv"), map[string]any{"liveBufferLatencyChasing": true}, 5 * time.Second},
+		{"mpegts", s.url("https", "/live/test.ts"), map[string]any{"liveBufferLatencyChasing": true}, 5 * time.Second},
 		// hls.js stays three target durations behind the end of the playlist, and has the segments to wait for.
-		{"hls", s.url("https", "/live/test.m3u8"), nil, 10 * time.Second},
+		{"hls", s.url("https", "/live/test.m3u8"), nil, 20 * time.Second},
 		// In parts (LL-HLS) it stays as far behind as the playlist asks for.
 		{"hls", s.url("https", "/live/test/index.m3u8"), nil, 3 * time.Second},
 	} {
