@@ -173,7 +173,7 @@ func (h *shelf) writeResource(r *resource, beside string, number int64) error {
 		h.old = append(slices.Delete(h.old, i, i+1), f)
 		return nil
 	}
-	return h.writeBody(r.name, beside+path.Ext(r.name), r.body, number)
+	return h.writeBody(r.name, beside+r.name[strings.IndexByte(r.name, '.'):], r.body, number)
 }
 
 func (h *shelf) writeBody(name, file string, b blob, number int64) error {
