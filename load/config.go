@@ -83,7 +83,7 @@ func (c *Config) Complete() error {
 		return errors.New("numbers must not be negative")
 	}
 	if c.Publish+c.Play == 0 {
-		return errors.New("there is nothing to do: neither publishers nor viewers")
+		return errors.New("there is nothing to do: say how many to publish or play")
 	}
 	def(&c.Streams, max(c.Publish, 1))
 	def(&c.HTTP, 1)
@@ -111,12 +111,17 @@ func (c *Config) resolve() error {
 	if err != nil {
 		return fmt.Errorf("the URL: %w", err)
 	}
-	switch u.Scheme {
-	case "http", "https":
-	case "rtmp", "rtmps":
+	switch {
+	case c.URL == "":
+		return errors.New("a URL is missing, such as http://localhost:8080/live/load")
+	case u.Scheme == "http" || u.Scheme == "https":
+	case u.Scheme == "rtmp" || u.Scheme == "rtmps":
 		def(&c.RTMP, c.URL)
 	default:
 		return fmt.Errorf("%q is no http, https, rtmp or rtmps URL", u.Redacted())
+	}
+	if stem(u.Path) == "" || stem(u.Path) == "/" || u.Host == "" {
+		return fmt.Errorf("%q names no stream: it is host/app/stream", u.Redacted())
 	}
 	if len(c.Protocols) == 0 {
 		c.Protocols = []Protocol{protocolOf(u)}

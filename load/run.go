@@ -49,11 +49,15 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	r.since = time.Now()
 	defer r.showProgress()()
 
-	onAir, stopPublishers := context.WithCancel(ctx)
+	here := context.WithoutCancel(ctx) // everybody stays until the end was looked at
+	onAir, stopPublishers := context.WithCancel(here)
 	publishers := new(sync.WaitGroup)
 	defer publishers.Wait()
 	defer stopPublishers()
-	if err := r.publish(onAir, publishers); err != nil {
+	coming := context.AfterFunc(ctx, stopPublishers)
+	err = r.publish(onAir, publishers)
+	coming()
+	if err != nil {
 		return nil, err
 	}
 	if r.server != nil {
@@ -61,11 +65,11 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 			return nil, fmt.Errorf("measuring the server: %w", err)
 		}
 	}
-	watching, stopViewers := context.WithCancel(ctx)
+	watching, stopViewers := context.WithCancel(here)
 	viewers := new(sync.WaitGroup)
 	defer viewers.Wait() // before the publishers end
 	defer stopViewers()
-	gone := r.play(watching, viewers)
+	gone := r.play(ctx, watching, viewers)
 	r.settle(ctx, gone)
 	r.begin()
 	r.measure(ctx, gone)
@@ -161,8 +165,8 @@ func (r *run) pace(ctx context.Context, i int, since time.Time) bool {
 	return rest(ctx, time.Until(due))
 }
 
-// play lets the viewers come. When all have gone, gone is closed.
-func (r *run) play(ctx context.Context, group *sync.WaitGroup) (gone <-chan struct{}) {
+// play lets the viewers come, as long as ctx lasts, and stay as long as watching does. When all have gone, gone is closed.
+func (r *run) play(ctx, watching context.Context, group *sync.WaitGroup) (gone <-chan struct{}) {
 	r.phase.Store("viewers come")
 	c := make(chan struct{})
 	since := time.Now()
@@ -174,7 +178,7 @@ func (r *run) play(ctx context.Context, group *sync.WaitGroup) (gone <-chan stru
 		all.Add(1)
 		group.Go(func() {
 			defer all.Done()
-			p.run(ctx, r.more)
+			p.run(watching, r.more)
 		})
 	}
 	if len(r.places) > 0 {

@@ -57,14 +57,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		say(stderr, "rtmpload: %v\n", err)
+		say(stderr, "rtmpload: %v; rtmpload -help lists the options\n", err)
 		return statusUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	report, err := runLoad(ctx, o, stderr)
 	if err != nil {
-		say(stderr, "rtmpload: %v\n", err)
+		say(stderr, "rtmpload: %v\n%s", err, advice(err.Error()))
 		return statusWrong
 	}
 	if err := write(stdout, report, o.json); err != nil {
@@ -72,9 +73,29 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return statusWrong
 	}
 	if !report.OK {
+		for _, f := range report.Faults() {
+			say(stderr, "%s", advice(f.First))
+		}
 		return statusWrong
 	}
 	return 0
+}
+
+// advice says what to do about a fault that has more to do with the options than with the server. It may be empty.
+func advice(fault string) string {
+	for _, a := range []struct{ sign, text string }{
+		{"certificate", "-ca names a file of authorities to believe, and -insecure believes every certificate."},
+		{"too many open files", "Each viewer takes a descriptor: ulimit -n gives more."},
+		{"cannot assign requested address", "This machine has no more ports of its own: let viewers -stay longer, or use several machines."},
+		{"HTTP status 404", "Viewers wait for a stream that is not there: -rtmp is where -publish sends it to."},
+		{"HTTP status 401", "The server wants a login or a key: put it into the query of -url."},
+		{"HTTP status 403", "The server lets not everybody play: see its log for the reason."},
+	} {
+		if strings.Contains(fault, a.sign) {
+			return a.text + "\n"
+		}
+	}
+	return ""
 }
 
 // say tells the user something on a stream that has nobody else to complain to.
@@ -93,11 +114,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o := new(options)
 	c := &o.config
 	f := flag.NewFlagSet("rtmpload", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		say(stderr, usage)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // whoever calls says what is wrong, without all options
+	f.Usage = func() {}
 	f.StringVar(&c.URL, "url", "", "what to play: http(s)://host[:port]/app/stream, or rtmp(s)://…; {n} is the number of the stream")
 	f.StringVar(&c.RTMP, "rtmp", "", "where to publish, and to play by RTMP (default: port 1935 of -url's host, the same path)")
 	f.IntVar(&c.Publish, "publish", 0, "how many streams to publish; of several, each is called by the name and its number")
@@ -121,6 +139,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.json, "json", false, "print the report as JSON")
 	f.BoolVar(&o.silent, "silent", false, "show no progress")
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			say(stderr, usage)
+			f.SetOutput(stderr)
+			f.PrintDefaults()
+		}
 		return nil, err
 	}
 	if f.NArg() > 0 {
