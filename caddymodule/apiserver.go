@@ -26,6 +26,7 @@ func (e *engine) apiHandler(done <-chan struct{}, allowChanges func(r *http.Requ
 		},
 		HLS:               e.hlsFragment,
 		AllowJSONPChanges: allowChanges,
+		BansChanged:       e.keepBans,
 	}
 	deliveries, events := http.StripPrefix(deliveriesPath, e.deliveries()), e.events.Handler(done)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -47,6 +47,8 @@ type engine struct {
 	viewerKey sync.Once // done when hls has the key that it had before a restart
 	seams     sync.Once // done when hls knows where it was with its discontinuities
 
+	banning sync.Mutex // held while the bans are written down
+
 	ended sync.Once
 
 	mu      sync.Mutex
@@ -75,6 +77,7 @@ func newEngine() (*engine, error) {
 	none := new(live.Policy)
 	e.hub.Activate(none)
 	e.hub.Deactivate(none)
+	e.loadBans()
 	e.rtmp = &rtmpapp.Server{Hub: e.hub, Limits: e.limits, Logger: e.logger}
 	e.hls = hls.NewServer(e.hub)
 	e.hls.Listed = e.listed

@@ -13,7 +13,8 @@ const maxBans = 10_000
 
 // A Ban keeps clients out until it ends: those of an origin, those who want to do something with a stream, or those of an
 // origin who want to do something with a stream. The Hub asks for bans before it asks the guard, so that no protocol can
-// forget them. They belong to the Hub: they outlive configurations, but not the process.
+// forget them. They belong to the Hub: they outlive configurations.
+// Who wants them to outlive the process keeps [Hub.Bans] and gives them to [Hub.RestoreBans].
 type Ban struct {
 	// ID names the ban: eight characters.
 	ID string
@@ -153,6 +154,19 @@ func (h *Hub) Bans() []Ban {
 	}
 	slices.SortFunc(list, func(a, b Ban) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.ID, b.ID)) })
 	return list
+}
+
+// RestoreBans puts bans on the list that another Hub has had. Those that are over, or one too many, are left out.
+func (h *Hub) RestoreBans(list []Ban) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for _, b := range list {
+		scope := banScope{b.Origin, b.Key, b.Action}
+		if now.Before(b.Until) && h.makeRoom(scope, now) == nil {
+			h.bans[scope] = b
+		}
+	}
 }
 
 // LiftBan ends the ban of the given id, and tells whether there was one.

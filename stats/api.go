@@ -54,6 +54,9 @@ type API struct {
 	// HLS tells whether a vhost has HLS, and the length of its segments. If nil, none has.
 	HLS func(vhost string) (fragment time.Duration, enabled bool)
 
+	// BansChanged, if set, is called after a request has made or lifted a ban, before the answer.
+	BansChanged func()
+
 	// AllowJSONPChanges tells whether a GET request may act as another method by ?callback= and ?method=, as SRS's
 	// console ends clients. Any web page can make a browser send such a request, so it may be true only if the request
 	// proves more than where it comes from, say by a token in it. If nil, none may. A request that may not is answered 405.

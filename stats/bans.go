@@ -70,6 +70,7 @@ func (a *API) bans(r *request) (any, error) {
 		if !a.Hub.LiftBan(r.id) {
 			return nil, codeBanNotFound
 		}
+		a.bansChanged()
 		return a.envelope(), nil
 	case r.readOnly() != nil:
 		return nil, notAllowed("GET, HEAD, DELETE, OPTIONS")
@@ -113,7 +114,14 @@ func (a *API) kick(id string, query url.Values) (any, error) {
 	case err != nil:
 		return nil, codeTooManyBans
 	}
+	a.bansChanged()
 	return banBody{a.envelope(), newBanRow(&ban)}, nil
+}
+
+func (a *API) bansChanged() {
+	if a.BansChanged != nil {
+		a.BansChanged()
+	}
 }
 
 // banBy are the values of by=.
