@@ -56,9 +56,10 @@ func (x *exchange) serveEntry() error {
 		}
 		return err
 	}
-	o := content{contentType: contentType, cache: "no-store", body: inMemory(x.multivariant(ch, p).text())}
+	m := x.multivariant(ch, p)
+	o := content{contentType: contentType, cache: "no-store", body: inMemory(m.text())}
 	if !x.counts() {
-		o.cache, o.tag = "max-age=1", p.tag(0)+"-m"
+		o.cache, o.tag = "max-age=1", m.tag()
 	}
 	return x.deliver(o)
 }

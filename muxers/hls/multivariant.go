@@ -2,6 +2,7 @@ package hls
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,13 @@ func (m *multivariant) text() []byte {
 		m.writeStream(&b, &m.streams[i])
 	}
 	return []byte(b.String())
+}
+
+// tag returns an entity tag: it depends on several media playlists, which change on their own.
+func (m *multivariant) tag() string {
+	sum := fnv.New64a()
+	_, _ = sum.Write(m.text()) // never fails
+	return "m" + strconv.FormatUint(sum.Sum64(), 36)
 }
 
 // soundName returns how the sound of a track is called, 0 for the main one: RTMP gives it no name.
