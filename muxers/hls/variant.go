@@ -1,6 +1,8 @@
 package hls
 
 import (
+	"bytes"
+
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 	"github.com/caddy-rtmp/caddy-rtmp/muxers/mpegts"
 )
@@ -95,7 +97,7 @@ func (p *transportPacker) Pack(frames []*live.Frame, _ int64) []byte {
 	for _, f := range frames {
 		b = p.muxer.Append(b, f)
 	}
-	return b
+	return bytes.Clone(b) // it is kept for as long as the window, and what was too much with it
 }
 
 // Media implements packer.
