@@ -75,8 +75,8 @@ func (s *server) awaitLoad(before load) {
 	var now load
 	within(s.t, time.Minute, "the server takes no more than before", func() error {
 		now = s.load()
-		if raceEnabled && os.Getenv("CADDY_BIN") == "" {
-			now.memory = 0 // the race detector remembers all memory that there ever was
+		if raced() {
+			now.memory = 0
 		}
 		if now.memory > before.memory+tolerance || now.descriptors > before.descriptors || now.goroutines > before.goroutines {
 			return fmt.Errorf("it takes %+v, before it took %+v", now, before)
