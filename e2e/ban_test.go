@@ -43,7 +43,7 @@ func TestBan(t *testing.T) {
 	if ban.IP != badClient || ban.Stream != "" || ban.Left < 590 || ban.Left > 600 {
 		t.Errorf("the ban is %+v", ban)
 	}
-	within(t, time.Second, "all clients of the address have ended", func() error {
+	within(t, 3*time.Second, "all clients of the address have ended", func() error {
 		rows, err := s.clients()
 		if err != nil {
 			return err
