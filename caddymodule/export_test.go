@@ -32,5 +32,5 @@ func NewHub() (hub *live.Hub, end func() error) {
 	return e.hub, e.Destruct
 }
 
-// WholeWrites is wholeWrites.
-var WholeWrites = wholeWrites
+// BoundWrites is boundWrites.
+var BoundWrites = boundWrites

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -112,7 +113,7 @@ func (h *AudioHandler) Provision(ctx caddy.Context) error {
 
 // continuous returns the player of a continuous format.
 func (h *Handler) continuous(f httplive.Format) player {
-	return &httplive.Handler{Hub: h.app.engine.hub, Format: f, Began: began}
+	return &httplive.Handler{Hub: h.app.engine.hub, Format: f, Began: began, Bound: boundWrites}
 }
 
 // anyOf is the players of several kinds of files.
@@ -177,7 +178,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	r = withClientAddress(r)
-	defer wholeWrites(r)()
 	if err := h.player.Serve(w, r); err != nil {
 		return refuse(w, r, err)
 	}
@@ -202,16 +202,16 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	return nil
 }
 
-// wholeWrites lets each Write of a batch go to the socket in one piece for the rest of a request, whose end the caller
-// tells by calling done. Caddy cuts writes into pieces, so that its deadline for each bounds only a standstill; the bound
-// here is write_timeout, which is meant for a whole batch. A rate that the server demands cannot be held by a stream, which
-// gives no more than it has.
-func wholeWrites(r *http.Request) (done func()) {
+// boundWrites lets Caddy's own deadline bound each Write of a stream, in the place of one beside it, and lets each go to the
+// socket in one piece. Caddy cuts writes into pieces, so that its deadline for each bounds only a standstill; write_timeout
+// is meant for a whole batch. A rate that the server demands cannot be held by a stream, which gives no more than it has.
+func boundWrites(r *http.Request, limit time.Duration) bool {
 	_, w := caddyhttp.IdleTimeoutsFromContext(r.Context())
-	if w == nil {
-		return func() {}
+	if w == nil || limit <= 0 {
+		return false
 	}
-	return w.Override(w.Deadline.Timeout, 0, math.MaxInt)
+	w.Override(limit, 0, math.MaxInt) // what it returns would undo that, but the writer ends with the request
+	return true
 }
 
 // statusClientGone is the status that the access log shows for a viewer that left while it waited for a publisher, the

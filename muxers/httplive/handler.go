@@ -38,6 +38,10 @@ type Handler struct {
 	Format Format
 	// Began, if set, is told of each viewer's session before anything is written.
 	Began func(r *http.Request, ses *live.Session)
+	// Bound, if set, has the server end each Write and Flush of a response that takes longer than limit, from now on until it
+	// is called with another or the request ends, and tells whether it does so. Without it, or where it does not, the handler
+	// sets write deadlines. It is called by the handler of r.
+	Bound func(r *http.Request, limit time.Duration) bool
 }
 
 // Match tells whether the handler is meant by r's path.
@@ -140,7 +144,7 @@ func (h *Handler) sink(w http.ResponseWriter, r *http.Request, ses *live.Session
 	if isWebSocket(r) {
 		return newSocket(w, r, ses)
 	}
-	return newOutput(w, r, ses, h.head)
+	return h.newOutput(w, r, ses)
 }
 
 // stream copies the feed to the sink until one of them ends, and tells whether the response was begun.

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// keptBytes is what net/http keeps of a Write on HTTP/1, where a longer one goes straight to the socket. A Flush is needed
-// only if it was kept.
+// keptBytes is what net/http keeps of a Write on HTTP/1 and 2, where a longer one goes straight on. A Flush is needed only
+// if it was kept. HTTP/3 keeps the rest of long ones too.
 const keptBytes = 4 << 10
 
 // pieceBytes is the most that a Write on HTTP/2 may be.
@@ -30,23 +30,29 @@ type output struct {
 	http1    bool
 	http2    bool
 	client   <-chan struct{} // closed when the response is lost
-	deadline time.Time       // the one in force; HTTP/1 only
-	stop     func() bool     // calls off the interruption
-	over     chan struct{}   // closed when the response is done with
-	idle     chan struct{}   // closed when the interruption, once begun, is over
+	bound    func(limit time.Duration) bool
+	limit    time.Duration // what bound was asked for last
+	bounded  bool          // and what it has said
+	deadline time.Time     // the one in force, where there is none of bound's; HTTP/1 only
+	stop     func() bool   // calls off the interruption
+	over     chan struct{} // closed when the response is done with
+	idle     chan struct{} // closed when the interruption, once begun, is over
 }
 
-func newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session, head func(w http.ResponseWriter)) *output {
+func (h *Handler) newOutput(w http.ResponseWriter, r *http.Request, ses *live.Session) *output {
 	o := &output{
 		w:      w,
 		rc:     http.NewResponseController(w),
 		ses:    ses,
-		head:   head,
+		head:   h.head,
 		http1:  r.ProtoMajor == 1,
 		http2:  r.ProtoMajor == 2,
 		client: r.Context().Done(),
 		over:   make(chan struct{}),
 		idle:   make(chan struct{}),
+	}
+	if h.Bound != nil {
+		o.bound = func(limit time.Duration) bool { return h.Bound(r, limit) }
 	}
 	o.stop = context.AfterFunc(ses.Context(), o.interrupt)
 	return o
@@ -106,8 +112,8 @@ func (o *output) write(b []byte) error {
 	limit := o.ses.Stream().WriteTimeout()
 	begun := time.Now()
 	o.arm(begun, limit)
-	err := o.put(b)
-	if err == nil && (!o.http1 || len(b) <= keptBytes) {
+	last, err := o.put(b)
+	if err == nil && (last <= keptBytes || !o.http1 && !o.http2) {
 		err = o.rc.Flush()
 	}
 	if err == nil {
@@ -120,29 +126,29 @@ func (o *output) write(b []byte) error {
 	return fmt.Errorf("writing to the viewer: %w", err)
 }
 
-// put writes b and counts what the viewer may have of it. net/http says of a Write on HTTP/2 that was cut that nothing was
+// put writes b, counts what the viewer may have of it, and returns how long the last Write was. net/http says of a Write on HTTP/2 that was cut that nothing was
 // written, although the viewer may have most of it: there it goes out in pieces, and the one that is cut counts as sent,
 // since it was on its way.
-func (o *output) put(b []byte) error {
+func (o *output) put(b []byte) (last int, err error) {
 	if !o.http2 {
-		n, err := o.w.Write(b)
-		o.ses.Sent(n)
-		return err
+		last, err = o.w.Write(b)
+		o.ses.Sent(last)
+		return last, err
 	}
 	for len(b) > 0 {
 		piece := b[:min(len(b), pieceBytes)]
 		lost := o.lost()
-		n, err := o.w.Write(piece)
+		last, err = o.w.Write(piece)
 		if err != nil && !lost {
-			n = len(piece)
+			last = len(piece)
 		}
-		o.ses.Sent(n)
+		o.ses.Sent(last)
 		if err != nil {
-			return err
+			return last, err
 		}
-		b = b[n:]
+		b = b[last:]
 	}
-	return nil
+	return last, nil
 }
 
 // lost tells whether nothing more can reach the viewer.
@@ -165,10 +171,13 @@ func (o *output) slow(begun time.Time, limit time.Duration) bool {
 	return cause == nil || errors.Is(cause, context.Canceled)
 }
 
-// arm sets the write deadline. On HTTP/2 and 3 a deadline is a timer that ends the stream even when nothing is being
-// written, so it is set for each write and lifted after it.
+// arm sets the write deadline, unless the server does. On HTTP/2 and 3 a deadline is a timer that ends the stream even when
+// nothing is being written, so it is set for each write and lifted after it.
 func (o *output) arm(now time.Time, limit time.Duration) {
-	if limit <= 0 {
+	if o.bound != nil && limit != o.limit {
+		o.limit, o.bounded = limit, o.bound(limit)
+	}
+	if limit <= 0 || o.bounded {
 		return
 	}
 	if o.http1 && o.deadline.Sub(now) >= limit {
@@ -182,7 +191,7 @@ func (o *output) arm(now time.Time, limit time.Duration) {
 }
 
 func (o *output) disarm() {
-	if !o.http1 {
+	if !o.http1 && !o.bounded {
 		_ = o.rc.SetWriteDeadline(time.Time{})
 	}
 }

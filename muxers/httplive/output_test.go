@@ -3,6 +3,7 @@ package httplive
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,12 +30,12 @@ func newSink(t testing.TB, major int) (*page, *output) {
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.ProtoMajor = major
 	w := &page{header: make(http.Header)}
-	out := newOutput(w, r, livetest.Play(t, hub, livetest.Key), func(http.ResponseWriter) {})
+	out := new(Handler).newOutput(w, r, livetest.Play(t, hub, livetest.Key))
 	t.Cleanup(func() { out.close(nil) })
 	return w, out
 }
 
-// On HTTP/1 a flush costs a call of the kernel, so there is one only for what net/http has kept.
+// A flush costs a call of the kernel or of another goroutine, so there is one only for what net/http has kept.
 func TestFlushes(t *testing.T) {
 	for _, c := range []struct{ major, size, want int }{
 		{1, 1, 1},
@@ -42,8 +43,10 @@ func TestFlushes(t *testing.T) {
 		{1, keptBytes + 1, 0},
 		{1, 300 << 10, 0},
 		{2, 1, 1},
-		{2, keptBytes + 1, 1},
-		{2, 300 << 10, 1},
+		{2, keptBytes + 1, 0},
+		{2, pieceBytes, 0},
+		{2, pieceBytes + 1, 1},
+		{2, 300 << 10, 0},
 		{3, 300 << 10, 1},
 	} {
 		w, out := newSink(t, c.major)
@@ -66,6 +69,28 @@ func TestDeadlines(t *testing.T) {
 		}
 		if w.deadlines != want {
 			t.Errorf("HTTP/%d: %d deadlines, want %d", major, w.deadlines, want)
+		}
+	}
+}
+
+// TestBoundByTheServer has a server that bounds writes by itself, and a rule that changes.
+func TestBoundByTheServer(t *testing.T) {
+	for major := 1; major <= 3; major++ {
+		w, out := newSink(t, major)
+		var limits []time.Duration
+		out.bound = func(limit time.Duration) bool {
+			limits = append(limits, limit)
+			return limit > 0
+		}
+		for _, limit := range []time.Duration{time.Second, time.Second, time.Minute} {
+			out.arm(time.Now(), limit)
+			out.disarm()
+		}
+		if want := []time.Duration{time.Second, time.Minute}; !slices.Equal(limits, want) || w.deadlines > 0 {
+			t.Errorf("HTTP/%d: limits %v and %d deadlines", major, limits, w.deadlines)
+		}
+		if out.arm(time.Now(), -1); w.deadlines > 0 {
+			t.Errorf("HTTP/%d: a deadline where there is no limit", major)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/caddymodule"
 )
 
-// TestBatchesAreWrittenWhole writes as Caddy's own server lets handlers write, before, while and after a stream is served.
+// TestBatchesAreWrittenWhole writes as Caddy's own server lets handlers write, before and while a stream is served.
 func TestBatchesAreWrittenWhole(t *testing.T) {
 	socket := &pieces{ResponseWriter: httptest.NewRecorder()}
 	w := &caddyhttp.IdleTimeoutWriter{
@@ -31,20 +31,32 @@ func TestBatchesAreWrittenWhole(t *testing.T) {
 		}
 	}
 	write()
-	done := caddymodule.WholeWrites(r)
+	if !caddymodule.BoundWrites(r, 10*time.Second) {
+		t.Error("the server does not bound writes")
+	}
 	write()
-	done()
-	write()
-	if want := []int{64 << 10, 36 << 10, 100 << 10, 64 << 10, 36 << 10}; !slices.Equal(socket.sizes, want) {
+	if want := []int{64 << 10, 36 << 10, 100 << 10}; !slices.Equal(socket.sizes, want) {
 		t.Errorf("pieces of %d", socket.sizes)
+	}
+	if left := time.Until(socket.deadline); left > 10*time.Second || left < 5*time.Second {
+		t.Errorf("the last write was to end within %s", left)
+	}
+	if caddymodule.BoundWrites(httptest.NewRequest(http.MethodGet, "/live/demo.flv", nil), time.Second) {
+		t.Error("a server without deadlines bounds writes")
 	}
 }
 
-// pieces notes what comes in one Write each.
+// pieces notes what comes in one Write each, and the newest deadline.
 type pieces struct {
 	http.ResponseWriter
 
-	sizes []int
+	sizes    []int
+	deadline time.Time
+}
+
+func (p *pieces) SetWriteDeadline(deadline time.Time) error {
+	p.deadline = deadline
+	return nil
 }
 
 func (p *pieces) Write(b []byte) (int, error) {
