@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -200,39 +201,48 @@ func (s *server) rtmpParty(address string) party {
 	return party{"rtmp", w.running}
 }
 
-// hlsParty fetches the entry playlist, and then the media playlist whenever it is asked whether it has ended.
+// hlsParty fetches the entry playlist, and then the media playlist twice a second, until it is refused.
 func (s *server) hlsParty(address string) party {
 	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
 	client := s.browser(http1)
-	ask := func(path string) (int, string) {
-		req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url("https", path), nil)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		req.Header.Set("X-Forwarded-For", address)
-		resp, err := client.Do(req)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		return resp.StatusCode, string(body)
+	body, err := askFor(ctx, client, s.url("https", "/live/test.m3u8"), address)
+	if err != nil {
+		s.t.Fatalf("hls of %s: %v", address, err)
 	}
-	status, body := ask("/live/test.m3u8")
 	lines := strings.Fields(body)
-	if status != http.StatusOK {
-		s.t.Fatalf("hls of %s: %d %s", address, status, body)
-	}
-	media := "/live/" + strings.TrimPrefix(lines[len(lines)-1], "./")
-	return party{"hls", func() error {
-		if status, body := ask(media); status != http.StatusOK {
-			return fmt.Errorf("%s: %d %s", media, status, body)
+	media := s.url("https", "/live/"+strings.TrimPrefix(lines[len(lines)-1], "./"))
+	return s.party("hls", func() error {
+		for {
+			if _, err := askFor(ctx, client, media, address); err != nil {
+				return err
+			}
+			select {
+			case <-time.After(500 * time.Millisecond):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
-		return nil
-	}}
+	}, cancel)
+}
+
+// askFor returns what a client behind a proxy gets; an error if that is not a playlist.
+func askFor(ctx context.Context, client *http.Client, url, address string) (body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("X-Forwarded-For", address)
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, b)
+	}
+	return string(b), err
 }
 
 // intruder publishes another stream.

@@ -22,7 +22,7 @@ func TestCutCable(t *testing.T) {
 		t.Parallel()
 		s.on(t).cutPublisher()
 	})
-	heavy := s.url("rtmp", "/hasty/heavy")
+	heavy := s.url("rtmp", "/stuck/heavy")
 	s.loop(heavy, padded(film.frames(t)))
 	s.awaitStream("heavy")
 	for _, c := range []struct {
@@ -30,8 +30,8 @@ func TestCutCable(t *testing.T) {
 		port     int
 		watch    func(s *server, relayed string) stream
 	}{
-		{"rtmp", s.rtmp, func(s *server, relayed string) stream { return s.play("rtmp://" + relayed + "/hasty/heavy") }},
-		{"flv", s.http, func(s *server, relayed string) stream { return s.watch(http1, "http://"+relayed+"/hasty/heavy.flv") }},
+		{"rtmp", s.rtmp, func(s *server, relayed string) stream { return s.play("rtmp://" + relayed + "/stuck/heavy") }},
+		{"flv", s.http, func(s *server, relayed string) stream { return s.watch(http1, "http://"+relayed+"/stuck/heavy.flv") }},
 	} {
 		t.Run(c.protocol, func(t *testing.T) {
 			t.Parallel()

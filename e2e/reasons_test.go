@@ -7,7 +7,8 @@ import (
 	"github.com/caddy-rtmp/caddy-rtmp/live"
 )
 
-// reasoned is basic with an app for which everybody needs a key, and one that does not wait long for its publishers.
+// reasoned is basic with an app for which everybody needs a key, and two that do not wait long for
+// their publishers or viewers.
 var reasoned = in("rtmp", `
 	app guarded {
 		publish {
@@ -25,6 +26,8 @@ var reasoned = in("rtmp", `
 	}
 	app hasty {
 		idle_timeout 1s
+	}
+	app stuck {
 		write_timeout 2s
 	}`)
 

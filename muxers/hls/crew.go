@@ -229,6 +229,28 @@ func (g *segmenter) companions() []rendition {
 	return list
 }
 
+// assembly is how long the further tracks may be behind the main rendition at first.
+const assembly = time.Second
+
+// assemble waits until there is a playlist of each further track, since a player reads the multivariant playlist but once.
+// The main rendition is there a little before the others; but a track that was announced may never come, so nobody waits
+// for long after the first.
+func (g *segmenter) assemble(ctx context.Context) {
+	g.mu.Lock()
+	deadline, stream := g.since.Add(assembly), g.stream
+	g.mu.Unlock()
+	for stream != nil && time.Now().Before(deadline) {
+		if len(g.companions()) >= len(g.window.variant.further(stream.Setup())) {
+			return
+		}
+		select {
+		case <-time.After(onAirEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // last returns the number of the newest segment, -1 if there is none.
 func (w *window) last() int64 {
 	w.mu.Lock()

@@ -56,6 +56,9 @@ func (x *exchange) serveEntry() error {
 		}
 		return err
 	}
+	if g := ch.segmenter(x.target.of.variant); g != nil {
+		g.assemble(x.r.Context())
+	}
 	m := x.multivariant(ch, p)
 	o := content{contentType: contentType, cache: "no-store", body: inMemory(m.text())}
 	if !x.counts() {

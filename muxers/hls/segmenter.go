@@ -25,6 +25,7 @@ type segmenter struct {
 	cancel context.CancelFunc       // ends the reading; nil while nothing is read
 	done   chan struct{}            // closed when the reading has ended
 	stream *live.Stream             // the one that is or was read
+	since  time.Time                // when the first playlist was ready
 	over   time.Time                // when the reading ended
 	asked  time.Time                // when a playlist was asked for last
 	others map[rendition]*segmenter // of the stream's further tracks, which go with this one
@@ -344,6 +345,9 @@ func (g *segmenter) announce() {
 	case <-g.ready:
 	default:
 		if p := g.window.playlist(); !g.late && p != nil && !p.old {
+			g.mu.Lock()
+			g.since = time.Now()
+			g.mu.Unlock()
 			close(g.ready)
 		}
 	}
