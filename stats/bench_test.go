@@ -104,29 +104,37 @@ func BenchmarkFrameBesideAPI(b *testing.B) {
 	for _, askers := range []int{0, 1} {
 		b.Run(fmt.Sprint(askers, "_askers"), func(b *testing.B) {
 			c := newCrowd(b)
-			var stop atomic.Bool
-			var wg sync.WaitGroup
-			for range askers {
-				wg.Go(func() {
-					for !stop.Load() {
-						c.ask(b, "/api/v1/clients/?count=100")
-						c.ask(b, "/api/v1/streams/?count=200")
-					}
-				})
-			}
-			p, f := c.publishers[0], livetest.Video(1)
-			took := make([]time.Duration, 0, 1<<20)
-			for b.Loop() {
-				start := time.Now()
-				livetest.Write(b, p, f)
-				took = append(took, time.Since(start))
-			}
-			stop.Store(true)
-			wg.Wait()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)*999/1000].Nanoseconds())/1000, "p99.9-µs")
+			c.writeBeside(b, askers, func() {
+				c.ask(b, "/api/v1/clients/?count=100")
+				c.ask(b, "/api/v1/streams/?count=200")
+			})
 		})
 	}
+}
+
+// writeBeside measures what a frame costs its publisher while n goroutines look without a pause.
+func (c *crowd) writeBeside(b *testing.B, n int, look func()) {
+	b.Helper()
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for !stop.Load() {
+				look()
+			}
+		})
+	}
+	p, f := c.publishers[0], livetest.Video(1)
+	took := make([]time.Duration, 0, 1<<20)
+	for b.Loop() {
+		start := time.Now()
+		livetest.Write(b, p, f)
+		took = append(took, time.Since(start))
+	}
+	stop.Store(true)
+	wg.Wait()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*999/1000].Nanoseconds())/1000, "p99.9-µs")
 }
 
 // TestPagesAreCheap keeps a page of many clients from costing what all of them would.

@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -46,26 +42,7 @@ func BenchmarkFrameBesideScrape(b *testing.B) {
 		b.Run(fmt.Sprint(scrapers, "_scrapers"), func(b *testing.B) {
 			c := newCrowd(b)
 			scrape := scrapes(b, c.Hub)
-			var stop atomic.Bool
-			var wg sync.WaitGroup
-			for range scrapers {
-				wg.Go(func() {
-					for !stop.Load() {
-						scrape()
-					}
-				})
-			}
-			p, f := c.publishers[0], livetest.Video(1)
-			took := make([]time.Duration, 0, 1<<20)
-			for b.Loop() {
-				start := time.Now()
-				livetest.Write(b, p, f)
-				took = append(took, time.Since(start))
-			}
-			stop.Store(true)
-			wg.Wait()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)*999/1000].Nanoseconds())/1000, "p99.9-µs")
+			c.writeBeside(b, scrapers, scrape)
 		})
 	}
 }
